@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// Sink takes events, one at a time from each context it was added to; it must be safe for use
-// by several contexts at once. An error says that the event was lost; it never fails the work
-// that is told.
+// Sink takes events. It must be safe for concurrent use. An error says that the event was lost;
+// it never fails the work that is told.
 type Sink interface {
 	Emit(Event) error
 }
@@ -202,12 +201,11 @@ const StallBound = 250 * time.Millisecond
 // stalledQueue is how many events wait for a stalled sink before further ones are lost.
 const stalledQueue = 1024
 
-// lane leads from a context to one sink. Events pass it one at a time, in order.
+// lane leads from a context to one sink that may stall. Events pass it one at a time, in order.
 type lane struct {
 	sink   Sink
 	prompt bool
 
-	turn    sync.Mutex // held by the caller whose event is under way: keeps the order
 	mu      sync.Mutex
 	queue   []queued
 	running bool // a goroutine is feeding the sink
@@ -228,8 +226,6 @@ func newLane(s Sink) *lane {
 
 // offer gives e to the sink and waits until it was taken, StallBound at most.
 func (l *lane) offer(e Event) {
-	l.turn.Lock()
-	defer l.turn.Unlock()
 	if l.prompt {
 		l.note(call(l.sink, e))
 		return
