@@ -1,0 +1,21 @@
+// Package testhost gives tests real SSH hosts, and a network that can be slowed, stalled and cut.
+//
+// A host is an OpenSSH server of its own on a loopback address, with its own keys, its own home
+// and, when the tests run as root, its own account:
+//
+//	h := testhost.Start(t)                                        // an ordinary account
+//	h := testhost.Start(t, testhost.Root)                         // root's login, another home
+//	h := testhost.Start(t, testhost.WithShell("fish"))            // an odd login shell
+//	h := testhost.Start(t, testhost.WithPath(testhost.BaseTools...)) // no zstd, no sha256sum
+//
+// A link goes in front of it, and Via is the same host seen through that link:
+//
+//	link := testhost.NewLink(t, h.Addr, testhost.Link{Latency: 25 * time.Millisecond})
+//	far := h.Via(link.Addr())
+//	link.CutAfter(1 << 20)
+//
+// Everything is gone with the test, also when the test binary is killed: each host has a keeper,
+// a process that holds all of the host's processes and ends with its standard input.
+//
+// The package is support for tests only, and imports nothing else of this module.
+package testhost
