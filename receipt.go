@@ -1,0 +1,38 @@
+package davit
+
+import "time"
+
+// Receipt is the result of an operation on one host. Its JSON form is a contract: fields are
+// added, never renamed.
+type Receipt struct {
+	Operation string    `json:"operation"` // "install"
+	Daemon    string    `json:"daemon"`
+	Host      string    `json:"host"`
+	Outcome   Outcome   `json:"outcome"`
+	Release   string    `json:"release"`            // SHA-256 of the executable, hex
+	Previous  string    `json:"previous,omitempty"` // name of the release that ran before: 12 hex
+	Path      string    `json:"path"`               // of the executable on the host
+	Link      string    `json:"link"`               // what users of the host start
+	Size      int64     `json:"size"`               // bytes of the executable
+	Sent      int64     `json:"sent"`               // bytes of it that travelled, compressed
+	Form      string    `json:"form,omitempty"`     // how they travelled: zstd, gzip, plain
+	Started   time.Time `json:"started"`
+	Seconds   float64   `json:"seconds"`
+	Steps     []Step    `json:"steps"`
+}
+
+// Step is a named part of an operation and the time it took.
+type Step struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Outcome says what an operation came to.
+type Outcome string
+
+// The outcomes of an install.
+const (
+	Installed Outcome = "installed"  // a new release is current
+	UpToDate  Outcome = "up to date" // it was current already, nothing was sent
+	Restored  Outcome = "restored"   // it was on the host already and is current again, nothing was sent
+)
