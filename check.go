@@ -1,10 +1,15 @@
 package davit
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
+	"github.com/davit-sh/davit/deadline"
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/narrate"
+	"github.com/davit-sh/davit/scripts"
 )
 
 // DefaultCheckTimeout is the time that a check has, all of it.
@@ -12,9 +17,11 @@ const DefaultCheckTimeout = 10 * time.Second
 
 // CheckOptions say what to look for on a host.
 type CheckOptions struct {
-	Scope   Scope
-	Dir     string
-	Timeout time.Duration
+	Scope   Scope         // User if empty
+	Dir     string        // as in InstallOptions
+	Timeout time.Duration // the hard limit; DefaultCheckTimeout if 0
+	// Password is asked as in InstallOptions.
+	Password func(ctx context.Context, question string) (string, error)
 }
 
 // Report is what a look at a host found.
@@ -45,7 +52,63 @@ type Finding struct {
 	Hint  string `json:"hint,omitempty"`
 }
 
-// Check connects to h and looks at it. It changes nothing there.
+// Check connects to h and looks at it. It changes nothing there. Every failure is an [*Error].
+// Check does not close h.
 func Check(ctx context.Context, h host.Host, o CheckOptions) (Report, error) {
-	return Report{}, nil
+	ctx = narrate.WithActor(narrate.WithHost(ctx, h.Name()), "check")
+	c := &check{CheckOptions: o, host: h}
+	err := validPlace(o.Scope, o.Dir)
+	if err == nil && o.Timeout < 0 {
+		err = usage("the time limit is %v; it must be more than 0", o.Timeout)
+	}
+	if err == nil {
+		limit := deadline.Limit{Label: "Check host", After: cmp.Or(o.Timeout, DefaultCheckTimeout)}
+		report, failed := deadline.Value(ctx, limit, c.run)
+		if failed == nil {
+			return report, nil
+		}
+		err = failed
+	}
+	if _, told := errors.AsType[*Error](err); !told {
+		err = &Error{Operation: "check", Host: h.Name(), Err: err, Hint: Hint(err)}
+	}
+	return Report{}, err
+}
+
+// check is a check under way.
+type check struct {
+	CheckOptions
+	host host.Host
+	conversation
+}
+
+func (c *check) run(ctx context.Context) (Report, error) {
+	report, err := c.look(ctx)
+	if err == nil {
+		return report, nil
+	}
+	c.stop(ctx)
+	e := &Error{Operation: "check", Host: c.host.Name(), Step: c.steps.current(), Err: err, Hint: Hint(err)}
+	if errors.Is(err, context.DeadlineExceeded) {
+		e.Step = "" // the limit's own error names the step
+	}
+	return Report{}, e
+}
+
+func (c *check) look(ctx context.Context) (Report, error) {
+	at := c.steps.begin(ctx, "connect")
+	narrate.Sayf(at, "connecting", "🔌 Connecting to %s", c.host.Name())
+	if err := c.host.Connect(at); err != nil {
+		return Report{}, err
+	}
+	at = c.steps.begin(ctx, "probe")
+	if err := c.start(at, c.host, scripts.Check(scripts.Place{System: c.Scope == System, Dir: c.Dir}), c.Scope, c.Password); err != nil {
+		return Report{}, err
+	}
+	f, err := c.hearFacts(at, "end")
+	if err != nil {
+		return Report{}, err
+	}
+	narrate.Emit(at, narrate.Event{Action: "probe", Message: "🔎 " + f.summary(), Attrs: f.attrs()})
+	return f.report(c.host.Name()), c.talk.Close()
 }

@@ -1,61 +1,279 @@
 package davit
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
+	"github.com/davit-sh/davit/artifact"
+	"github.com/davit-sh/davit/deadline"
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/narrate"
 )
 
-// DefaultInstallTimeout is the time that an install has, all of it.
-const DefaultInstallTimeout = 5 * time.Minute
-
-// Scope says for whom on the host a daemon is installed.
-type Scope string
-
-// The scopes. The zero value is User.
-const (
-	User   Scope = "user"   // below the home of who signs in
-	System Scope = "system" // below /opt/davit and /usr/local/bin, through sudo or doas
-)
-
-// InstallOptions say what to install and where.
-type InstallOptions struct {
-	// Binary is the path of the executable on this machine.
-	Binary string
-	// Name names the daemon; the base name of Binary if empty.
-	Name string
-	// Scope is User if empty.
-	Scope Scope
-	// Dir is the directory on the host that holds the daemon's directory, in place of
-	// ~/.local/share/davit or /opt/davit. It is absolute, or begins with ~/.
-	Dir string
-	// Timeout is the hard limit; DefaultInstallTimeout if 0. Less is refused.
-	Timeout time.Duration
-	// Password is asked for the password of sudo when it needs one; nil never asks, and such a
-	// host is refused. The question names the user and the host.
-	Password func(ctx context.Context, question string) (string, error)
-}
-
-// Install puts the executable on h and makes it current, or leaves h as it was. Every failure is
-// an [*Error]; [ExitCode] and [Hint] tell more of it. Install does not close h.
+// Install puts the executable on h and makes it current, or leaves h as it was. It is done or
+// failed within the limit. Every failure is an [*Error]; [ExitCode] and [Hint] tell more of it.
+// Install does not close h.
 func Install(ctx context.Context, h host.Host, o InstallOptions) (Receipt, error) {
-	return Receipt{}, errors.New("under construction")
+	ctx = narrate.WithActor(narrate.WithHost(ctx, h.Name()), "install")
+	file, err := o.open()
+	if err != nil {
+		return Receipt{}, &Error{Operation: "install", Daemon: o.Name, Host: h.Name(), Err: err, State: "nothing was touched"}
+	}
+	i := &install{InstallOptions: o.resolved(), host: h, file: file}
+	i.receipt = Receipt{Operation: "install", Daemon: i.Name, Host: h.Name(), Size: file.Size, Started: time.Now().UTC()}
+	limit := deadline.Limit{Label: "Install daemon", After: i.Timeout}
+	receipt, err := deadline.Value(ctx, limit, i.run)
+	if err == nil {
+		return receipt, nil
+	}
+	if _, told := errors.AsType[*Error](err); !told {
+		// It was left behind at the limit: what it knows of the host is not ours to read.
+		err = &Error{Operation: "install", Daemon: i.Name, Host: h.Name(), Err: err, State: stateUnheard}
+	}
+	return Receipt{}, err
 }
 
-// Validate returns an [*Error] of kind [ErrUsage], or one that wraps an artifact error, if the
-// options cannot be used whatever the host. It reads no more than the headers of Binary.
-func (o InstallOptions) Validate() error { return nil }
+// install is an install under way.
+type install struct {
+	InstallOptions
+	host host.Host
+	file *artifact.File
 
-// Plan is what an install of these options would do on a host.
-type Plan struct {
-	Lines   []string     // the steps in words, in order
-	Scripts []PlanScript // what would run there, to the letter
+	conversation
+	sha256  string
+	facts   facts
+	begun   bool // the host was told to change something
+	sent    bool // all it needs for that is on its way
+	receipt Receipt
 }
 
-// PlanScript is one script of a plan.
-type PlanScript struct{ Name, Text string }
+// run is the whole of it, as a story.
+func (i *install) run(ctx context.Context) (Receipt, error) {
+	narrate.Sayf(ctx, "install_start", "📦 Installing %s (%s, %s) on %s", i.Name, Bytes(i.file.Size), i.file.Needs, i.host.Name())
+	err := i.tell(ctx)
+	i.receipt.Steps = i.steps.done()
+	i.receipt.Seconds = seconds(time.Since(i.receipt.Started))
+	if err != nil {
+		return i.receipt, i.failed(ctx, err)
+	}
+	narrate.Emit(ctx, narrate.Event{Action: "install_complete", Message: i.closing(), Attrs: map[string]any{
+		"release": i.sha256, "outcome": i.receipt.Outcome, "path": i.receipt.Path, "link": i.receipt.Link, "sent": i.receipt.Sent,
+	}})
+	return i.receipt, nil
+}
 
-// Plan returns what Install would do, without connecting to any host.
-func (o InstallOptions) Plan() (Plan, error) { return Plan{}, nil }
+func (i *install) tell(ctx context.Context) error {
+	if err := i.connect(ctx); err != nil {
+		return err
+	}
+	if err := i.probe(ctx); err != nil {
+		return err
+	}
+	switch {
+	case i.facts.have && i.facts.linked && i.facts.current == i.id():
+		return i.keep(ctx)
+	case i.facts.have:
+		return i.restore(ctx)
+	}
+	if err := i.transfer(ctx); err != nil {
+		return err
+	}
+	if err := i.verify(ctx); err != nil {
+		return err
+	}
+	return i.activate(ctx)
+}
+
+// connect signs in to the host, and reads the executable meanwhile.
+func (i *install) connect(ctx context.Context) error {
+	ctx = i.steps.begin(ctx, "connect")
+	narrate.Sayf(ctx, "connecting", "🔌 Connecting to %s", i.host.Name())
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		i.sha256, err = i.file.Digest(ctx)
+		read <- err
+	}()
+	err := i.host.Connect(ctx)
+	return errors.Join(err, <-read)
+}
+
+// probe learns what the host is and has, and refuses what cannot work there.
+func (i *install) probe(ctx context.Context) error {
+	ctx = i.steps.begin(ctx, "probe")
+	script := i.script(i.sha256, i.file.Size)
+	if err := i.start(ctx, i.host, script, i.Scope, i.Password); err != nil {
+		return err
+	}
+	var err error
+	if i.facts, err = i.hearFacts(ctx, "ready"); err != nil {
+		return err
+	}
+	i.receipt.Release = i.sha256
+	if i.facts.current != i.id() {
+		i.receipt.Previous = i.facts.current
+	}
+	i.receipt.Path = i.facts.root + "/" + i.Name + "/releases/" + i.id() + "/" + i.Name
+	i.receipt.Link = i.facts.bin + "/" + i.Name
+	narrate.Emit(ctx, narrate.Event{Action: "probe", Message: "🔎 " + i.facts.summary() + ", current release: " + cmp.Or(i.facts.current, "none"), Attrs: i.facts.attrs()})
+	return i.facts.suit(i.file, i.Name)
+}
+
+// keep is all there is to do when the release is current.
+func (i *install) keep(ctx context.Context) error {
+	i.receipt.Outcome = UpToDate
+	return i.part(ctx, "keep")
+}
+
+// restore makes a release current that the host still has.
+func (i *install) restore(ctx context.Context) error {
+	i.begun, i.sent = true, true
+	ctx = i.steps.begin(ctx, "activate")
+	narrate.Sayf(ctx, "restoring", "♻️  Release %s is on the host already", i.id())
+	if err := i.say(ctx, "switch"); err != nil {
+		return err
+	}
+	i.receipt.Outcome = Restored
+	return i.switched(ctx)
+}
+
+// transfer sends the executable, in the best form that the host can take.
+func (i *install) transfer(ctx context.Context) error {
+	ctx = i.steps.begin(ctx, "transfer")
+	i.receipt.Form = i.facts.form()
+	i.begun = true
+	if err := i.say(ctx, "take", i.receipt.Form); err != nil {
+		return err
+	}
+	narrate.Sayf(ctx, "create_dir", "📁 Using %s/%s", i.facts.root, i.Name)
+	narrate.Emit(ctx, narrate.Event{
+		Action:  "copying",
+		Message: fmt.Sprintf("📤 Copying %s (%s) to %s", i.Name, Bytes(i.file.Size), i.host.Name()),
+		Attrs:   map[string]any{"bytes": i.file.Size, "form": i.receipt.Form},
+	})
+	var err error
+	i.receipt.Sent, err = send(ctx, i.talk, i.file, i.receipt.Form)
+	i.sent = err == nil
+	// What the host says of it is worth more than that it stopped listening.
+	if said := i.complaint(ctx, err); said != nil {
+		return said
+	}
+	return err
+}
+
+// verify waits for the host to find the same bytes that we have.
+func (i *install) verify(ctx context.Context) error {
+	ctx = i.steps.begin(ctx, "verify")
+	if _, err := i.hear(ctx, "chmod"); err != nil {
+		return err
+	}
+	narrate.Sayf(ctx, "chmod", "🔐 Made %s executable", i.Name)
+	if _, err := i.hear(ctx, "verified"); err != nil {
+		return err
+	}
+	narrate.Sayf(ctx, "verify", "✅ Verified on the host: SHA-256 %s…, %s", i.id(), Bytes(i.file.Size))
+	return nil
+}
+
+// activate waits for the host to switch to the new release.
+func (i *install) activate(ctx context.Context) error {
+	ctx = i.steps.begin(ctx, "activate")
+	i.receipt.Outcome = Installed
+	return i.switched(ctx)
+}
+
+func (i *install) switched(ctx context.Context) error {
+	if _, err := i.hear(ctx, "installed"); err != nil {
+		return err
+	}
+	was := ""
+	if i.receipt.Previous != "" {
+		was = ", " + i.receipt.Previous + " is kept as the previous one"
+	}
+	narrate.Sayf(ctx, "activate", "🔀 Release %s is current%s", i.id(), was)
+	return i.part(ctx, "bye")
+}
+
+func (i *install) closing() string {
+	took := time.Duration(i.receipt.Seconds * float64(time.Second)).Round(10 * time.Millisecond)
+	switch i.receipt.Outcome {
+	case UpToDate:
+		return fmt.Sprintf("🎉 %s is up to date on %s: release %s, nothing sent, in %v", i.Name, i.host.Name(), i.id(), took)
+	case Restored:
+		return fmt.Sprintf("🎉 Installed %s on %s: %s, nothing sent, in %v", i.Name, i.host.Name(), i.receipt.Link, took)
+	}
+	return fmt.Sprintf("🎉 Installed %s on %s: %s, %s sent, in %v", i.Name, i.host.Name(), i.receipt.Link, Bytes(i.receipt.Sent), took)
+}
+
+// id names the release on the host.
+func (i *install) id() string { return releaseID(i.sha256) }
+
+func releaseID(sha256 string) string { return sha256[:min(12, len(sha256))] }
+
+// failed leaves the host as it was, as far as it can be reached, and says how that is.
+func (i *install) failed(ctx context.Context, err error) error {
+	e := &Error{Operation: "install", Daemon: i.Name, Host: i.host.Name(), Step: i.steps.current(), Err: err}
+	e.State = i.state(i.stop(ctx))
+	if errors.Is(err, context.DeadlineExceeded) {
+		e.Step = "" // the limit's own error names the step
+	}
+	e.Hint = i.hint(err)
+	return e
+}
+
+// stateUnheard is what can be said of a host that may or may not have gone on.
+const stateUnheard = "the host ends by itself what was begun there; it runs the release it ran before, or the new one, whole"
+
+// state says what the host is like; heard is that it has told us so itself.
+func (i *install) state(heard bool) string {
+	runs := i.Name + " is not installed there"
+	if i.facts.current != "" {
+		runs = "its current release is " + i.facts.current + ", as before"
+	}
+	switch {
+	case i.talk == nil || !i.begun && (heard || i.facts.root == ""):
+		return "nothing was touched on " + i.host.Name()
+	case heard, !i.begun:
+		return "nothing is left of the attempt on " + i.host.Name() + "; " + runs
+	case i.sent:
+		return stateUnheard
+	}
+	return i.host.Name() + " removes by itself what had arrived; " + runs
+}
+
+// hint adds what only an install knows to the hints of its causes.
+func (i *install) hint(err error) string {
+	switch {
+	case Hint(err) != "":
+		return Hint(err)
+	case errors.Is(err, ErrLocked):
+		return "wait until it has ended, then try again"
+	case errors.Is(err, ErrInTheWay):
+		return "move it away, or choose another name with --name"
+	case errors.Is(err, ErrSpace):
+		return "make room on the host, or name another directory with --dir"
+	case errors.Is(err, host.ErrLost), errors.Is(err, ErrCorrupt):
+		return "try again"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "look at the connection with: davit check " + host.Quote(i.host.Name()) + "; or give it more time with --timeout"
+	}
+	return ""
+}
+
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
+// Bytes writes a size for people: "14.9 MiB".
+func Bytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/(1<<10), 0
+	for value >= 999.95 && unit < 3 {
+		value, unit = value/(1<<10), unit+1
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + " " + []string{"KiB", "MiB", "GiB", "TiB"}[unit]
+}

@@ -1,0 +1,242 @@
+package davit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/davit-sh/davit/deadline"
+	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/narrate"
+	"github.com/davit-sh/davit/scripts"
+)
+
+// conversation is what every operation has with the script that works for it on a host.
+type conversation struct {
+	talk  *host.Talk
+	steps steps
+	over  bool // the script has said its last word
+	heard host.Words
+}
+
+// start starts the script, as root if the scope asks for that.
+func (c *conversation) start(ctx context.Context, h host.Host, s host.Script, scope Scope, ask passwordFunc) error {
+	if scope != System {
+		return c.open(ctx, h, s)
+	}
+	err := c.open(ctx, h, scripts.AsRoot(s, ""))
+	user, wanted := passwordWanted(err)
+	switch {
+	case !wanted:
+		return err
+	case ask == nil:
+		return fmt.Errorf("%w: sudo wants a password of %s, and there is no terminal to ask for it", ErrPermission, user)
+	}
+	password, err := ask(ctx, fmt.Sprintf("[sudo] password of %s on %s: ", user, h.Name()))
+	if err != nil {
+		return fmt.Errorf("%w: no password for sudo: %w", ErrPermission, err)
+	}
+	err = c.open(narrate.WithSecret(ctx, password), h, scripts.AsRoot(s, password))
+	if exit, ok := errors.AsType[*host.ExitError](err); ok && exit.Code != 0 {
+		return fmt.Errorf("%w: sudo did not take the password: %w", ErrPermission, err)
+	}
+	return err
+}
+
+// open starts the script and returns when it has spoken.
+func (c *conversation) open(ctx context.Context, h host.Host, s host.Script) error {
+	talk, err := host.Start(ctx, h, s)
+	if err != nil {
+		return err
+	}
+	c.talk, c.over = talk, false
+	c.heard, err = c.next(ctx)
+	return err
+}
+
+// next returns what the script says, or what it complains of.
+func (c *conversation) next(ctx context.Context) (host.Words, error) {
+	if c.heard.First != "" {
+		w := c.heard
+		c.heard = host.Words{}
+		return w, nil
+	}
+	w, err := c.talk.Hear(ctx)
+	switch {
+	case err != nil:
+		c.over = !errors.Is(err, host.ErrLost) && ctx.Err() == nil
+		return w, err
+	case w.First == "failed":
+		return w, refusal(w.Rest)
+	case w.First == "end":
+		c.over = true
+		if why, failed := strings.CutPrefix(w.Rest, "failed "); failed {
+			return w, refusal(why)
+		}
+	}
+	return w, nil
+}
+
+// hear waits for one word of the script's; any other is against the protocol.
+func (c *conversation) hear(ctx context.Context, word string) (host.Words, error) {
+	for {
+		w, err := c.next(ctx)
+		switch {
+		case err != nil, w.First == word:
+			return w, err
+		case w.First == "end":
+			return w, fmt.Errorf("%w: its side ended: %s", ErrRefused, w.Rest)
+		case w.First != "made":
+			return w, fmt.Errorf("%w: it said %q where %q was expected", ErrRefused, w.First, word)
+		}
+	}
+}
+
+func (c *conversation) say(ctx context.Context, words ...string) error {
+	c.talk.Tell(ctx)
+	return c.talk.Say(ctx, words...)
+}
+
+// complaint returns what the script has said against what we do, given that doing it gave err.
+// If it gave none, only what was said already counts.
+func (c *conversation) complaint(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, host.ErrLost) && c.over {
+		return nil
+	}
+	for {
+		w, said := c.next(ctx)
+		switch {
+		case errors.Is(said, host.ErrLost):
+			return nil // we know no more than before
+		case said != nil:
+			return said
+		case w.First == "end":
+			return nil
+		}
+	}
+}
+
+// part says the last word and waits for the script's.
+func (c *conversation) part(ctx context.Context, word string) error {
+	if err := c.say(ctx, word); err != nil {
+		return err
+	}
+	if _, err := c.hear(ctx, "end"); err != nil {
+		return err
+	}
+	return c.talk.Close()
+}
+
+// lastWordsWait bounds how long a script may take to clean up before it is left to itself.
+const lastWordsWait = 3 * time.Second
+
+// stop ends the script and reports whether it said that it has cleaned up.
+func (c *conversation) stop(ctx context.Context) bool {
+	if c.talk == nil {
+		return false
+	}
+	defer c.talk.Close()
+	ctx, cancel := deadline.Cleanup(ctx)
+	defer cancel()
+	ctx, cancelWait := context.WithTimeout(ctx, lastWordsWait)
+	defer cancelWait()
+	if c.over {
+		return true
+	}
+	if c.say(ctx, "abort") != nil {
+		return false
+	}
+	for {
+		w, err := c.talk.Hear(ctx)
+		if err != nil || w.First == "end" {
+			return err == nil
+		}
+	}
+}
+
+type passwordFunc = func(ctx context.Context, question string) (string, error)
+
+// passwordWanted reports whether err is that sudo wants the password of user.
+func passwordWanted(err error) (user string, wanted bool) {
+	e, ok := errors.AsType[*refusalError](err)
+	if !ok || e.word != "password" {
+		return "", false
+	}
+	return e.text, true
+}
+
+// refusalError is what the host's side of an operation says against it.
+type refusalError struct {
+	kind error
+	word string // the kind, as the script says it
+	text string
+}
+
+func (e *refusalError) Error() string {
+	if e.text == "" {
+		return e.kind.Error()
+	}
+	return e.kind.Error() + ": " + e.text
+}
+
+func (e *refusalError) Unwrap() error { return e.kind }
+
+// refusals are the first words of a script's complaints.
+var refusals = map[string]error{
+	"locked": ErrLocked, "space": ErrSpace, "permission": ErrPermission, "password": ErrPermission,
+	"corrupt": ErrCorrupt, "refused": ErrRefused,
+}
+
+// refusal returns the error that a script's "failed KIND TEXT" stands for.
+func refusal(said string) error {
+	word, text, _ := strings.Cut(said, " ")
+	text = narrate.Visible(text)
+	kind, known := refusals[word]
+	switch {
+	case !known:
+		return &refusalError{ErrRefused, word, narrate.Visible(said)}
+	case word == "locked":
+		since, holder, _ := strings.Cut(text, " ")
+		text = fmt.Sprintf("%s works on it since %s", holder, since)
+	case word == "space":
+		text = "the disk is full, " + text + " KiB are left"
+	}
+	return &refusalError{kind, word, text}
+}
+
+// steps measures the named parts of an operation.
+type steps struct {
+	list  []Step
+	began time.Time
+}
+
+// begin ends the step under way and begins another, whose events ctx then belongs to.
+func (s *steps) begin(ctx context.Context, name string) context.Context {
+	s.end()
+	s.list = append(s.list, Step{Name: name})
+	s.began = time.Now()
+	return narrate.WithStep(ctx, name)
+}
+
+func (s *steps) end() {
+	if n := len(s.list); n > 0 && !s.began.IsZero() {
+		s.list[n-1].Seconds = seconds(time.Since(s.began))
+		s.began = time.Time{}
+	}
+}
+
+// done ends the last step and returns all.
+func (s *steps) done() []Step {
+	s.end()
+	return s.list
+}
+
+// current returns the name of the last step that began.
+func (s *steps) current() string {
+	if len(s.list) == 0 {
+		return ""
+	}
+	return s.list[len(s.list)-1].Name
+}

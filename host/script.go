@@ -1,0 +1,102 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"al.essio.dev/pkg/shellescape"
+
+	"github.com/davit-sh/davit/deadline"
+)
+
+// Script is POSIX sh that runs under a host's /bin/sh, whatever the login shell. It finds, as
+// variables of the shell, its Vars and:
+//
+//	sentinel  a random word that begins every line it says to us; see [Talk.Hear]
+//	seconds   the time that remains, in whole seconds, after which it must have ended itself
+//	next      in a script that another goes Through: the command that runs that one
+type Script struct {
+	Name string // for people
+	Vars []Var
+	Body string
+
+	// Through, if set, runs first and hands over with: exec … /bin/sh -c "$next".
+	Through *Script
+	// Secret, if set, is a line on stdin that follows the text of a script, for the program
+	// that it hands over to. It is in no argument, event or error.
+	Secret string
+}
+
+// Var is a variable of a script. Its name must be one of the shell's.
+type Var struct{ Name, Value string }
+
+// DefaultLimit is how long a script may run that is started without a limit.
+const DefaultLimit = time.Hour
+
+// Text returns what the host's shell reads: the variables, quoted, and the body.
+func (s Script) Text() string {
+	var b strings.Builder
+	for _, v := range s.Vars {
+		fmt.Fprintf(&b, "%s=%s\n", v.Name, Quote(v.Value))
+	}
+	return b.String() + s.Body
+}
+
+// Quote returns value as one word of any POSIX shell. It is the only way in which values come
+// into a script. NUL bytes, which no shell can hold, are dropped.
+func Quote(value string) string {
+	return shellescape.Quote(strings.ReplaceAll(value, "\x00", ""))
+}
+
+// with returns s with further variables, which stand first.
+func (s Script) with(vars ...Var) Script {
+	s.Vars = append(vars, s.Vars...)
+	return s
+}
+
+// padding are lines for a login's own start-up files to read, should they read stdin.
+const padding = "\n\n\n\n\n\n\n\n"
+
+// boot returns the command that reads and runs a text that follows on stdin. Every login shell
+// understands it: it has no newline, backslash or exclamation mark, and one pair of quotes. The
+// shell reads words byte by byte, and dd no more than the text, so that what follows is there for
+// the text itself.
+func boot(sentinel, text string) string {
+	return fmt.Sprintf(`exec /bin/sh -c 'while read -r l; do case $l in %s) break ;; esac; done; eval "$(dd ibs=1 obs=65536 count=%d 2>/dev/null)"'`,
+		sentinel, len(text))
+}
+
+// start returns the command that starts s, and what must follow on its stdin.
+func (s Script) start(sentinel string, seconds int) (command string, stdin []byte) {
+	common := []Var{{"sentinel", sentinel}, {"seconds", fmt.Sprint(seconds)}}
+	text := s.with(common...).Text()
+	command = boot(sentinel, text)
+	stdin = fmt.Appendf(nil, "%s%s\n%s", padding, sentinel, text)
+	if s.Through == nil {
+		return command, stdin
+	}
+	first := s.Through.with(append(common, Var{"next", command})...)
+	text = first.Text()
+	command = boot(sentinel, text)
+	before := fmt.Appendf(nil, "%s%s\n%s", padding, sentinel, text)
+	if first.Secret != "" {
+		before = append(before, first.Secret+"\n"...)
+	}
+	return command, append(before, stdin...)
+}
+
+// remaining returns how many seconds a script that is started now may run: as long as the caller
+// waits for it, and at least one.
+func remaining(ctx context.Context) int {
+	left, ok := deadline.Remaining(ctx)
+	if end, bounded := ctx.Deadline(); !ok && bounded {
+		left, ok = time.Until(end), true
+	}
+	if !ok {
+		left = DefaultLimit
+	}
+	return max(1, int(math.Ceil(left.Seconds())))
+}

@@ -1,0 +1,199 @@
+package davit
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/user"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/davit-sh/davit/artifact"
+	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/scripts"
+)
+
+// DefaultInstallTimeout is the time that an install has, all of it.
+const DefaultInstallTimeout = 5 * time.Minute
+
+// keptReleases is how many releases of a daemon stay on a host.
+const keptReleases = 5
+
+// Scope says for whom on the host a daemon is installed.
+type Scope string
+
+// The scopes. The zero value is User.
+const (
+	User   Scope = "user"   // below the home of who signs in
+	System Scope = "system" // below /opt/davit and /usr/local/bin, through sudo or doas
+)
+
+// InstallOptions say what to install and where.
+type InstallOptions struct {
+	// Binary is the path of the executable on this machine.
+	Binary string
+	// Name names the daemon; the base name of Binary if empty.
+	Name string
+	// Scope is User if empty.
+	Scope Scope
+	// Dir is the directory on the host that holds the daemon's directory, in place of
+	// ~/.local/share/davit or /opt/davit. It is absolute, or begins with ~/.
+	Dir string
+	// Timeout is the hard limit; DefaultInstallTimeout if 0. Less is refused.
+	Timeout time.Duration
+	// Password is asked for the password of sudo when it needs one; nil never asks, and such a
+	// host is refused. The question names the user and the host.
+	Password func(ctx context.Context, question string) (string, error)
+}
+
+// Validate returns an error of kind [ErrUsage], or an [*artifact.Error], if the options cannot
+// be used whatever the host. It reads no more than the headers of Binary.
+func (o InstallOptions) Validate() error {
+	_, err := o.open()
+	return err
+}
+
+// open validates the options and returns the executable that they name.
+func (o InstallOptions) open() (*artifact.File, error) {
+	if o.Timeout < 0 {
+		return nil, usage("the time limit is %v; it must be more than 0", o.Timeout)
+	}
+	if err := validPlace(o.Scope, o.Dir); err != nil {
+		return nil, err
+	}
+	if o.Binary == "" {
+		return nil, usage("no executable is named")
+	}
+	if err := validName(o.resolved().Name, o.Name == ""); err != nil {
+		return nil, err
+	}
+	return artifact.Open(o.Binary)
+}
+
+// resolved returns o with what it leaves open filled in.
+func (o InstallOptions) resolved() InstallOptions {
+	o.Name = cmp.Or(o.Name, filepath.Base(o.Binary))
+	o.Scope = cmp.Or(o.Scope, User)
+	o.Timeout = cmp.Or(o.Timeout, DefaultInstallTimeout)
+	return o
+}
+
+var daemonName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// validName refuses what is no name of a daemon; derived is that it comes from a file's name.
+func validName(name string, derived bool) error {
+	if daemonName.MatchString(name) {
+		return nil
+	}
+	const rule = "a name is 1 to 63 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit"
+	if derived {
+		return usage("%q cannot name a daemon: %s; choose one with --name", name, rule)
+	}
+	return usage("%q cannot name a daemon: %s", name, rule)
+}
+
+func validPlace(scope Scope, dir string) error {
+	switch scope {
+	case "", User, System:
+	default:
+		return usage("unknown scope %q: it is %q or %q", scope, User, System)
+	}
+	rest, inHome := strings.CutPrefix(dir, "~/")
+	switch {
+	case dir == "", !strings.ContainsFunc(dir, isControl) && path.Clean("/"+rest) == "/"+strings.TrimPrefix(rest, "/") &&
+		(inHome || strings.HasPrefix(dir, "/")) && strings.Trim(rest, "/") != "":
+		return nil
+	}
+	return usage("the directory %q is not an absolute path, or one below ~/, written without . and .. and without a slash at its end", dir)
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+
+func usage(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrUsage}, args...)...)
+}
+
+// script returns the conversation that installs the release of so many bytes.
+func (o InstallOptions) script(sha256 string, size int64) host.Script {
+	return scripts.Install(scripts.Place{System: o.Scope == System, Dir: o.Dir}, scripts.Release{
+		Name: o.Name, SHA256: sha256, Size: size, Keep: keptReleases,
+		Random: strings.ToLower(rand.Text()[:10]), Holder: whoami(), Line: logLine("install", sha256),
+	})
+}
+
+// whoami says who works here, in one word: "vince@laptop".
+func whoami() string {
+	name, machine := "somebody", "somewhere"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		machine = h
+	}
+	return strings.Join(strings.Fields(name+"@"+machine), "_")
+}
+
+// logLine returns the host's log line of an operation, as far as the outcome, which the host adds.
+func logLine(operation, sha256 string) string {
+	line, err := json.Marshal(struct {
+		Time      string `json:"time"`
+		Who       string `json:"who"`
+		Operation string `json:"operation"`
+		Release   string `json:"release"`
+		Outcome   string `json:"outcome"`
+	}{time.Now().UTC().Format(time.RFC3339), whoami(), operation, releaseID(sha256), ""})
+	if err != nil {
+		return `{"outcome":"`
+	}
+	return strings.TrimSuffix(string(line), `"}`)
+}
+
+// Plan is what an install would do on a host.
+type Plan struct {
+	Lines   []string     // the steps in words, in order
+	Scripts []PlanScript // what would run there, to the letter
+}
+
+// PlanScript is one script of a plan.
+type PlanScript struct{ Name, Text string }
+
+// Plan returns what Install would do, without connecting to any host.
+func (o InstallOptions) Plan(ctx context.Context) (Plan, error) {
+	file, err := o.open()
+	if err != nil {
+		return Plan{}, err
+	}
+	o = o.resolved()
+	sha256, err := file.Digest(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	root, bin := "~/.local/share/davit", "~/.local/bin"
+	if o.Scope == System {
+		root, bin = "/opt/davit", "/usr/local/bin"
+	}
+	root = cmp.Or(o.Dir, root)
+	release := root + "/" + o.Name + "/releases/" + releaseID(sha256) + "/" + o.Name
+	plan := Plan{Lines: []string{
+		fmt.Sprintf("connect, and end within %v whatever happens", o.Timeout),
+		fmt.Sprintf("probe the host: it must run %s, have room for %s, and nothing of others at %s/%s", file.Needs, Bytes(file.Size), bin, o.Name),
+		"send nothing if the release is there already, else the executable, as zstd or gzip if the host has them",
+		fmt.Sprintf("verify it there: %d bytes, SHA-256 %s", file.Size, sha256),
+		"move it to " + release,
+		fmt.Sprintf("switch %s/%s/current to it with a rename, and link %s/%s to that", root, o.Name, bin, o.Name),
+		fmt.Sprintf("keep the newest %d releases", keptReleases),
+	}}
+	script := o.script(sha256, file.Size)
+	if o.Scope == System {
+		script = scripts.AsRoot(script, "")
+		plan.Scripts = append(plan.Scripts, PlanScript{script.Through.Name, script.Through.Text()})
+	}
+	plan.Scripts = append(plan.Scripts, PlanScript{script.Name, script.Text()})
+	return plan, nil
+}

@@ -1,0 +1,58 @@
+# activate.sh: makes a release current, in one step that either happens or does not. Given: what
+# receive.sh was, and keep, how many releases stay; logline, the beginning of a line of the log.
+
+# activate lets id be the release that runs; file is moved to its place unless it is there.
+activate() {
+	mkdir -p "$base/releases" "$incoming" || fail permission "cannot make $base/releases"
+	if [ -e "$file" ]; then
+		# A release of this name that is there already is not whole, or it would not be sent.
+		[ ! -e "$base/releases/$id" ] || mv "$base/releases/$id" "$incoming/broken"
+		mv "$incoming/release" "$base/releases/$id" || fail permission "cannot write to $base/releases"
+	fi
+	old=$(link_of "$base/current")
+	case $old in
+	'' | "releases/$id") ;;
+	*) point "$base/previous" "$old" "$incoming/link" ;;
+	esac
+	point "$base/current" "releases/$id" "$incoming/link"
+	if [ "$(link_of "$bin/$name")" != "$target" ]; then
+		mkdir -p "$bin" || fail permission "cannot make $bin"
+		point "$bin/$name" "$target" "$bin/.$name-$random"
+	fi
+	sync "$base" "$base/releases" "$bin" 2>/dev/null
+	note installed
+	prune
+	tell installed
+}
+
+# point LINK TARGET TEMPORARY makes LINK a symbolic link to TARGET, with a rename. A link to a
+# directory is replaced, not entered: by -T with GNU and busybox, by -h on BSD and macOS.
+point() {
+	rm -f "$3"
+	ln -s "$2" "$3" || fail permission "cannot write to ${3%/*}"
+	if [ -d "$1" ]; then
+		mv -fT "$3" "$1" 2>/dev/null || mv -fh "$3" "$1" 2>/dev/null ||
+			perl -e 'rename $ARGV[0], $ARGV[1] or exit 1' "$3" "$1"
+	else
+		mv -f "$3" "$1"
+	fi || fail permission "cannot replace $1"
+}
+
+# note OUTCOME adds a line to the log.
+note() { printf '%s%s"}\n' "$logline" "$*" >>"$base/log.jsonl"; }
+
+# prune removes all but the newest releases; never the current or the previous one.
+prune() {
+	kept=0
+	# The names are hex digits: no word of this list can be split.
+	# shellcheck disable=SC2045
+	for release in $(ls -1t "$base/releases"); do
+		kept=$((kept + 1))
+		case $release in
+		*[!0-9a-f]* | "$id") continue ;;
+		esac
+		if [ "$kept" -gt "$keep" ] && [ "releases/$release" != "$(link_of "$base/previous")" ]; then
+			rm -rf "$base/releases/$release"
+		fi
+	done
+}

@@ -1,0 +1,24 @@
+# elevate.sh: goes on as root. Given: sentinel; next, the command that goes on; and password,
+# "yes" if a line with one follows on stdin.
+
+tell() { printf '%s %s\n' "$sentinel" "$*"; }
+
+if [ "$(id -u)" -eq 0 ]; then
+	exec /bin/sh -c "$next"
+fi
+if command -v sudo >/dev/null 2>&1; then
+	if sudo -n true 2>/dev/null; then
+		exec sudo -n /bin/sh -c "$next"
+	fi
+	if [ "$password" = yes ]; then
+		exec sudo -S -p '' /bin/sh -c "$next"
+	fi
+	tell end failed password "$(id -un)"
+elif command -v doas >/dev/null 2>&1; then
+	if doas -n true 2>/dev/null; then
+		exec doas -n /bin/sh -c "$next"
+	fi
+	tell end failed permission "doas wants a password, which it takes from a terminal only: add a nopass rule to doas.conf"
+else
+	tell end failed permission "$(id -un) is not root, and there is neither sudo nor doas"
+fi

@@ -1,0 +1,63 @@
+# install.sh: one conversation is one install. It tells its facts and waits for a word:
+#
+#	keep            the release is current: nothing to do
+#	switch          it is here, and becomes current
+#	take FORM       it follows, in chunks; see receive.sh
+#	bye, abort      the end
+#
+# What takes time runs beside, so that the end of input is noticed while it does.
+
+clean() {
+	rm -rf "$incoming" "$bin/.$name-$random"
+	if [ -n "$locked" ]; then
+		case $1 in
+		'done') ;;
+		*) [ ! -e "$base/current" ] || note "$1" ;;
+		esac
+		rm -f "$base/lock"
+	fi
+	rmdir "$base/releases" "$base" "$root" # if they are empty
+}
+
+# beside FUNCTION...: runs them in order; what fails is told, and then we are told to abort.
+beside() {
+	(
+		trap 'trap - EXIT; exit 1' TERM
+		trap 'tell failed refused "the script broke off"' EXIT
+		# shellcheck disable=SC2317 # the functions call it
+		fail() {
+			trap - EXIT
+			tell failed "$@"
+			exit 1
+		}
+		for step; do "$step"; done
+		trap - EXIT
+	) &
+}
+
+probe_platform
+probe_place
+probe_daemon
+tell ready
+
+while read -r word form; do
+	case $word in
+	keep)
+		note unchanged
+		end "done"
+		;;
+	switch)
+		lock
+		beside activate
+		;;
+	take)
+		lock
+		receive "$form"
+		beside verify activate
+		;;
+	bye) end "done" ;;
+	abort) end stopped ;;
+	*) fail refused "unknown word: $word" ;;
+	esac
+done
+end hung up

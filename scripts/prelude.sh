@@ -1,0 +1,74 @@
+# prelude.sh: how every script speaks and ends. Given: sentinel, which marks our lines among
+# whatever else a login prints, and seconds, the time that remains.
+
+set -u
+umask 022
+LC_ALL=C
+export LC_ALL
+trap '' PIPE # when our side is gone, speaking must not keep us from cleaning up
+
+tell() { printf '%s %s\n' "$sentinel" "$*" 2>/dev/null; }
+
+clean() { :; } # a script that leaves something behind says here how to remove it
+
+# end WORD...: the one way out. What runs is ended first, then what it left is removed, then the
+# last word is said: in that order it works when nobody listens any more.
+end() {
+	trap '' HUP INT TERM
+	trap - EXIT
+	kill -s TERM 0
+	wait
+	clean "$@" 2>/dev/null
+	tell end "$@"
+	exit 0
+}
+
+fail() { end failed "$@"; }
+
+trap 'end hung up' HUP INT
+trap 'end overdue' TERM
+trap 'end broken' EXIT
+
+# One guard is the end of input: whoever reads it ends the script. This is the other one, for a
+# network that swallows packets.
+{ sleep "$seconds" && kill -s TERM 0; } &
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# digest_of FILE prints its SHA-256 in hex.
+digest_of() {
+	if has sha256sum; then
+		set -- "$(sha256sum <"$1")"
+	elif has shasum; then
+		set -- "$(shasum -a 256 <"$1")"
+	else
+		set -- "$(openssl dgst -sha256 -r <"$1")"
+	fi
+	printf '%s' "${1%% *}"
+}
+
+# near PATH prints the path, or the nearest directory above it that exists.
+near() {
+	set -- "$1"
+	while [ ! -e "$1" ]; do
+		set -- "${1%/*}"
+		[ -n "$1" ] || set -- /
+	done
+	printf '%s' "$1"
+}
+
+# free_kib PATH prints how many KiB an ordinary user can still write there.
+free_kib() {
+	# The columns are counted from the percentage, for the first one may hold spaces.
+	# shellcheck disable=SC2046
+	set -- $(df -Pk "$(near "$1")" | tail -n 1)
+	while [ $# -gt 2 ]; do
+		case $2 in
+		*[0-9]%)
+			printf '%s' "$1"
+			return
+			;;
+		esac
+		shift
+	done
+}

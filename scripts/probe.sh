@@ -1,0 +1,111 @@
+# probe.sh: looks at the host and tells facts; changes nothing. Given: scope (user, system); dir,
+# the directory of all daemons, or "" for the scope's own; name and sha256 of a daemon and the
+# release wanted of it, or "".
+
+fact() { tell fact "$@"; }
+
+HOME=${HOME-}
+case $scope$HOME in
+user/* | system*) ;;
+*) fail permission "HOME is not an absolute path: '$HOME'" ;;
+esac
+case $scope in
+system) root=/opt/davit bin=/usr/local/bin ;;
+*) root=$HOME/.local/share/davit bin=$HOME/.local/bin ;;
+esac
+case $dir in
+'') ;;
+/*) root=$dir ;;
+*) root=$HOME/${dir#??} ;; # ~/
+esac
+base=$root/$name
+target=$base/current/$name # what the link in bin points to
+if [ "$scope$dir" = user ] && [ ! -L "$bin" ]; then
+	target=../share/davit/$name/current/$name
+fi
+
+probe_platform() {
+	fact os "$(uname -s)"
+	fact machine "$(uname -m)"
+	fact longbit "$(getconf LONG_BIT 2>/dev/null)"
+	fact libc "$(libc)"
+	fact user "$(id -un)"
+	fact home "$HOME"
+	fact root "$root"
+	fact bin "$bin"
+	fact init "$(init)"
+	fact free "$(free_kib "$root")"
+	for tool in zstd gzip flock sha256sum shasum openssl systemctl curl sudo doas; do
+		if has "$tool"; then
+			fact tool "$tool" "$(command -v "$tool")"
+		fi
+	done
+}
+
+libc() {
+	getconf GNU_LIBC_VERSION 2>/dev/null && return
+	for loader in /lib/ld-musl-*; do
+		[ ! -e "$loader" ] || echo musl
+	done
+}
+
+init() {
+	if [ -d /run/systemd/system ]; then
+		echo systemd
+	elif [ -d /run/openrc ]; then
+		echo openrc
+	elif has launchctl; then
+		echo launchd
+	fi
+}
+
+# link_of FILE prints what a symbolic link says, or nothing.
+link_of() { [ ! -L "$1" ] || readlink "$1"; }
+
+# probe_place tells what would keep an install from writing.
+probe_place() {
+	for place in "$root" "$bin"; do
+		place=$(near "$place")
+		if [ ! -d "$place" ] || [ ! -w "$place" ]; then
+			fact unwritable "$place"
+		fi
+	done
+}
+
+# probe_daemon tells what there is of the daemon, and whether the wanted release is whole.
+probe_daemon() {
+	current=$(link_of "$base/current")
+	fact current "${current#releases/}"
+	id=$(printf '%.12s' "$sha256")
+	if [ -f "$base/releases/$id/$name" ] && [ "$(digest_of "$base/releases/$id/$name")" = "$sha256" ]; then
+		fact have "$id"
+	fi
+	if [ -e "$bin/$name" ] || [ -L "$bin/$name" ]; then
+		case $(link_of "$bin/$name") in
+		*/"$name/current/$name") [ "$(link_of "$bin/$name")" != "$target" ] || fact linked ;;
+		*) fact inway "$bin/$name" ;;
+		esac
+	fi
+	for place in "$base/current" "$base/previous"; do
+		if [ -e "$place" ] && [ ! -L "$place" ]; then
+			fact inway "$place"
+		fi
+	done
+	for place in "$base" "$base/releases"; do
+		if [ -e "$place" ] && { [ ! -d "$place" ] || [ ! -w "$place" ]; }; then
+			fact unwritable "$place"
+		fi
+	done
+}
+
+# probe_installed tells of every daemon that is installed.
+probe_installed() {
+	for place in "$root"/*/current; do
+		release=$(link_of "$place")
+		place=${place%/current}
+		case ${place##*/}${release#releases/} in
+		*[!a-z0-9._-]*) ;;
+		*) [ -z "$release" ] || fact installed "${place##*/}" "${release#releases/}" ;;
+		esac
+	done
+}

@@ -1,0 +1,135 @@
+# receive.sh: takes the bytes of a release from stdin into a private file, and checks them.
+# Given: what probe.sh was, and size; random, a name that nobody else uses; holder, who we are.
+
+incoming=$base/incoming-$random
+file=$incoming/release/$name
+locked=
+
+# lock makes us the only one who works on this daemon. It is held by this process: the kernel
+# ends it, or, without flock, whoever finds that the holder lives no more.
+lock() {
+	mkdir -p "$base" || fail permission "cannot make $base"
+	me="$(date -u +%Y-%m-%dT%H:%M:%SZ) $$ $(birth $$) $random $holder"
+	if has flock; then
+		lock_file
+	else
+		lock_link
+	fi
+	locked=yes
+	rm -rf "$base"/incoming-* # of one that could not clean up
+}
+
+lock_file() {
+	until [ "$(tail -n 1 "$base/lock" 2>/dev/null)" = "$me" ]; do # else it was removed meanwhile
+		exec 9>>"$base/lock"
+		flock -n 9 || busy "$(tail -n 1 "$base/lock")"
+		printf '%s\n' "$me" >&9
+	done
+}
+
+lock_link() {
+	until ln -s "$me" "$base/lock" 2>/dev/null; do
+		other=$(link_of "$base/lock")
+		[ -n "$other" ] || continue
+		if is_alive "$other"; then
+			busy "$other"
+		fi
+		mv "$base/lock" "$base/incoming-$random" # a rename: of two who try, one succeeds
+	done
+}
+
+# busy HOLDER: the lock is another's.
+busy() {
+	set -f
+	# shellcheck disable=SC2086
+	set -- $1
+	[ $# -ge 5 ] || set -- now 0 0 0 "another operation" # it has not written its name yet
+	since=$1
+	shift 4
+	fail locked "$since" "$*"
+}
+
+is_alive() {
+	set -f
+	# shellcheck disable=SC2086
+	set -- $1
+	set +f
+	[ "$(birth "$2")" = "$3" ]
+}
+
+# birth PID prints when a process was started, which a later one of the same number was not.
+birth() {
+	if [ -r "/proc/$1/stat" ]; then
+		read -r stat <"/proc/$1/stat"
+		# shellcheck disable=SC2086
+		set -- ${stat##*) }
+		shift 19
+		printf '%s' "$1"
+	else
+		ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _
+	fi
+}
+
+# receive FORM takes what is sent as zstd, gzip or plain.
+receive() {
+	mkdir -p "$incoming/release" || fail permission "cannot make $incoming"
+	tell made "$base"
+	feed | unpack "$1" >"$file"
+	[ -e "$incoming/whole" ] && return
+	case $(free_kib "$base") in
+	[0-9] | [0-9][0-9] | [0-9][0-9][0-9]) fail space "$(free_kib "$base")" ;;
+	esac
+	end stopped
+}
+
+unpack() {
+	case $1 in
+	zstd) zstd -dcq ;;
+	gzip) gzip -dc ;;
+	*) cat ;;
+	esac
+}
+
+# feed passes on chunks, each announced by "data BYTES", until the word "done".
+feed() {
+	pull=pull_slowly
+	if [ "$(printf ab | dd bs=2 count=1 iflag=fullblock 2>/dev/null)" = ab ]; then
+		pull=pull_quickly
+	fi
+	while read -r word bytes; do
+		case $word in
+		data) "$pull" "$bytes" || return ;;
+		done) : >"$incoming/whole" && return ;;
+		*) return ;;
+		esac
+	done
+}
+
+# pull_quickly BYTES passes on exactly so many: what follows them is ours to read.
+pull_quickly() { dd bs="$1" count=1 iflag=fullblock 2>/dev/null; }
+
+# pull_slowly is for a dd that knows only what POSIX asks: one read gives some of the bytes,
+# never more.
+pull_slowly() {
+	: >"$incoming/chunk"
+	got=0
+	while [ "$got" -lt "$1" ]; do
+		before=$got
+		dd bs=$(($1 - got)) count=1 2>/dev/null >>"$incoming/chunk"
+		got=$(($(wc -c <"$incoming/chunk")))
+		[ "$got" -gt "$before" ] || return 1
+	done
+	cat "$incoming/chunk"
+}
+
+# verify lets through what is complete, unaltered, on the disk, and can be started.
+verify() {
+	got=$(($(wc -c <"$file")))
+	[ "$got" -eq "$size" ] || fail corrupt "$got of $size bytes"
+	chmod 0755 "$file" || fail permission "cannot make $file executable"
+	tell chmod "$file"
+	[ "$(digest_of "$file")" = "$sha256" ] || fail corrupt "the SHA-256 is another one"
+	sync "$file" "$incoming/release" 2>/dev/null
+	[ -x "$file" ] || fail permission "nothing can be started below $base: it is mounted noexec"
+	tell verified
+}
