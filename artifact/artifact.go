@@ -58,8 +58,10 @@ func open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{Path: path, Size: info.Size(), Kind: kind, Needs: needs,
-		info: info, turn: make(chan struct{}, 1)}, nil
+	return &File{
+		Path: path, Size: info.Size(), Kind: kind, Needs: needs,
+		info: info, turn: make(chan struct{}, 1),
+	}, nil
 }
 
 func refuseIrregular(path string, mode fs.FileMode) error {

@@ -113,8 +113,12 @@ func (e *elfImage) interpreter() string {
 // libcOf names the C library that a dynamic linker on Linux belongs to; "" if it is not known.
 func libcOf(interpreter string) string {
 	for _, l := range []struct{ prefix, libc string }{
-		{"ld-musl-", "musl"}, {"ld-uClibc", "uclibc"}, {"linker", "bionic"},
-		{"ld-linux", "glibc"}, {"ld64.so.", "glibc"}, {"ld.so.1", "glibc"},
+		{"ld-musl-", "musl"},
+		{"ld-uClibc", "uclibc"},
+		{"linker", "bionic"},
+		{"ld-linux", "glibc"},
+		{"ld64.so.", "glibc"},
+		{"ld.so.1", "glibc"},
 	} {
 		if strings.HasPrefix(path.Base(interpreter), l.prefix) {
 			return l.libc

@@ -47,12 +47,42 @@ func readELFHeader(r io.ReaderAt, size int64) (*elfHeader, error) {
 	if uint32(h.counts.Phentsize)*uint32(h.counts.Phnum) > maxProgramHeaders {
 		return nil, errDamaged("ELF", "it has too many program headers")
 	}
-	// The section table comes last: a file cut anywhere has lost some of it.
-	end := h.sections + uint64(h.counts.Shentsize)*uint64(max(h.counts.Shnum, 1))
-	if h.sections != 0 && (end < h.sections || end > uint64(size)) {
+	// What comes last is the section table or one of the sections: a file cut anywhere has
+	// lost some of it.
+	if end := h.end(r, size); end > uint64(size) {
 		return nil, errCutShort(end, size)
 	}
 	return h, nil
+}
+
+// end returns where the sections and their table end in the file, as far as they say so.
+func (h *elfHeader) end(r io.ReaderAt, size int64) uint64 {
+	entry, count := int(h.counts.Shentsize), int(h.counts.Shnum)
+	if h.sections == 0 {
+		return 0
+	}
+	last := after(h.sections, uint64(entry*max(count, 1)))
+	if last > uint64(size) || count > maxSections || entry != 16+6*h.width {
+		return last
+	}
+	table := make([]byte, entry*count)
+	n, _ := r.ReadAt(table, int64(h.sections))
+	for s := table[:n]; len(s) >= entry; s = s[entry:] {
+		if t := elf.SectionType(h.order.Uint32(s[4:])); t == elf.SHT_NULL || t == elf.SHT_NOBITS {
+			continue // nothing of it is in the file
+		}
+		offset, length := h.word(s[8+2*h.width:][:h.width]), h.word(s[8+3*h.width:][:h.width])
+		last = max(last, after(offset, length))
+	}
+	return last
+}
+
+// after returns the end of what begins at an offset, or the highest there is if that is none.
+func after(offset, size uint64) uint64 {
+	if end := offset + size; end >= offset {
+		return end
+	}
+	return 1<<64 - 1
 }
 
 // offsetField is where the header says where the section table is.

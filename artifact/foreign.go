@@ -18,8 +18,10 @@ var foreign = []struct {
 	what  string
 	hint  string
 }{
-	{0, "MZqFpD=", "is an Actually Portable Executable, which a service manager cannot start",
-		"turn it into the host's own format with: assimilate FILE"},
+	{
+		0, "MZqFpD=", "is an Actually Portable Executable, which a service manager cannot start",
+		"turn it into the host's own format with: assimilate FILE",
+	},
 	{0, "MZ", "is a Windows program", buildForHost},
 	{0, "\x00asm", "is a WebAssembly module", buildForHost},
 	{0, "\xca\xfe\xba\xbe", "is a Java class", "wrap it in a script that begins with #!/bin/sh and runs java"},

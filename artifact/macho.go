@@ -153,8 +153,5 @@ func segmentEnd(command []byte, order binary.ByteOrder, cmd macho.LoadCmd) uint6
 	}
 	var s macho.Segment64
 	binary.Decode(command, order, &s)
-	if end := s.Offset + s.Filesz; end >= s.Offset {
-		return end
-	}
-	return 1<<64 - 1
+	return after(s.Offset, s.Filesz)
 }

@@ -1,0 +1,7 @@
+package artifact
+
+// For tests outside the package.
+var (
+	CompareVersions = compareVersions
+	Inspect         = inspect
+)
