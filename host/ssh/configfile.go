@@ -1,0 +1,55 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/narrate"
+	"github.com/kevinburke/ssh_config"
+)
+
+// keywords are those that are honoured.
+var keywords = []string{
+	"hostname", "user", "port", "hostkeyalias", "identityfile", "certificatefile", "identitiesonly",
+	"identityagent", "proxyjump", "proxycommand", "userknownhostsfile", "globalknownhostsfile",
+	"stricthostkeychecking",
+}
+
+// readConfigFiles returns what the files say about t, by lower-case keyword: first the user's,
+// then the system's. A file that cannot be understood is left out, with a warning: without the
+// ssh program there is nobody who understands all of them.
+func readConfigFiles(ctx context.Context, t target, configFile string) (map[string][]string, error) {
+	files := []string{filepath.Join(home(), ".ssh", "config"), "/etc/ssh/ssh_config"}
+	if configFile != "" {
+		files = []string{configFile}
+	}
+	values := map[string][]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) && configFile == "" {
+			continue
+		}
+		if err != nil {
+			return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("read ssh_config: %w", err)}
+		}
+		config, err := ssh_config.DecodeBytes(text)
+		if err != nil {
+			narrate.Warnf(ctx, "ssh_config",
+				"⚠️  %s is left out: %v; with the ssh program in PATH it would be understood", file, err)
+			continue
+		}
+		for _, key := range keywords {
+			found, err := config.GetAll(t.name, key)
+			if err != nil {
+				return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("read %s: %w", file, err)}
+			}
+			values[key] = append(values[key], found...)
+		}
+	}
+	return values, nil
+}

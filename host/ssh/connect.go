@@ -1,0 +1,206 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/davit-sh/davit/host"
+	"golang.org/x/crypto/ssh"
+)
+
+// maxHops is how many jump hosts there may be before they are taken for a loop.
+const maxHops = 8
+
+// clientVersion is how we introduce ourselves; it is in the host's log.
+const clientVersion = "SSH-2.0-davit"
+
+// connect connects to t, through all jump hosts on the way to it. If it fails, nothing stays
+// open. The error is an [*host.Error] or wraps the cause of ctx.
+func connect(ctx context.Context, t target, o Options) (links []*link, err error) {
+	hops, err := route(ctx, t, o.ConfigFile, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			closeAll(links, net.ErrClosed)
+			links = nil
+		}
+	}()
+	for i, hop := range hops {
+		conn, err := reach(ctx, links, hop)
+		if err != nil {
+			return links, atHop(i, hops, err)
+		}
+		l, err := handshake(ctx, conn, hop, o)
+		if err != nil {
+			return links, atHop(i, hops, err)
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}
+
+// atHop returns err with the name of the jump host in it, unless it is about the host itself.
+func atHop(i int, hops []*settings, err error) error {
+	if i == len(hops)-1 {
+		return err
+	}
+	if e, ok := errors.AsType[*host.Error](err); ok {
+		e.Err = fmt.Errorf("jump host %s: %w", hops[i].target, e.Err)
+		return e
+	}
+	return fmt.Errorf("jump host %s: %w", hops[i].target, err)
+}
+
+// route returns the settings of each hop to t, t's own last.
+func route(ctx context.Context, t target, configFile string, depth int) ([]*settings, error) {
+	s, err := resolve(ctx, t, configFile)
+	if err != nil {
+		return nil, err
+	}
+	if depth > maxHops {
+		return nil, &host.Error{
+			Kind: host.ErrConfig, Err: fmt.Errorf("ssh_config leads through more than %d jump hosts: is ProxyJump a loop?", maxHops),
+			Hint: "ssh -G " + strings.Join(t.args(), " "),
+		}
+	}
+	var hops []*settings
+	for jump := range strings.SplitSeq(s.proxyJump, ",") {
+		if jump = strings.TrimSpace(jump); jump == "" {
+			continue
+		}
+		j, err := parseTarget(jump)
+		if err != nil {
+			return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("ssh_config's ProxyJump %q: %w", jump, err)}
+		}
+		if j.name == t.name {
+			continue // "Host *" with a ProxyJump means the jump host, too, but not that
+		}
+		way, err := route(ctx, j, configFile, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if len(hops) > 0 {
+			way = way[len(way)-1:] // reached through the jump before it, whatever its own say
+		}
+		hops = append(hops, way...)
+	}
+	return append(hops, s), nil
+}
+
+// reach makes the connection below SSH: through the last of links, through a command, or to
+// the host itself.
+func reach(ctx context.Context, links []*link, s *settings) (net.Conn, error) {
+	addr := net.JoinHostPort(s.hostName, s.port)
+	switch {
+	case len(links) > 0:
+		return links[len(links)-1].dial(ctx, "tcp", addr)
+	case s.proxyCommand != "":
+		return startProxy(s.proxyCommand)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr) // with TCP_NODELAY, as always in Go
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			conn.Close()
+		}
+		return nil, fmt.Errorf("dial %s: %w", addr, context.Cause(ctx))
+	case err != nil:
+		return nil, &host.Error{Kind: host.ErrUnreachable, Err: err, Hint: s.tryWith("ssh -v")}
+	}
+	return conn, nil
+}
+
+// tryWith returns the command that has OpenSSH's program do the same.
+func (s *settings) tryWith(program string) string {
+	if s.target.port != "" {
+		program += " -p " + s.target.port
+	}
+	return program + " " + target{user: s.target.user, name: s.target.name}.String()
+}
+
+// handshake signs in over conn, which it closes if it fails. The whole of it ends with ctx.
+func handshake(ctx context.Context, conn net.Conn, s *settings, o Options) (l *link, err error) {
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
+	keys, err := newHostKeys(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAuth(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	w := newWire(conn)
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	sshConn, channels, requests, err := ssh.NewClientConn(w, keys.addr, &ssh.ClientConfig{
+		User:              s.user,
+		Auth:              a.methods(),
+		AuthCallback:      a.observe,
+		HostKeyCallback:   keys.verify,
+		HostKeyAlgorithms: keys.algorithms(),
+		ClientVersion:     clientVersion,
+	})
+	if !stop() {
+		return nil, fmt.Errorf("ssh handshake with %s: %w", keys.addr, context.Cause(ctx))
+	}
+	if err != nil {
+		return nil, failure{s, w, keys, a}.classify(err)
+	}
+	return newLink(sshConn, w, channels, requests, o), nil
+}
+
+// failure is what is known of a handshake that failed.
+type failure struct {
+	settings *settings
+	wire     *wire
+	keys     *hostKeys
+	auth     *auth
+}
+
+// classify returns what err means.
+func (f failure) classify(err error) error {
+	if e, ok := errors.AsType[*host.Error](err); ok {
+		return e // of our own callbacks
+	}
+	_, noneInCommon := errors.AsType[*ssh.AlgorithmNegotiationError](err)
+	said := f.wire.firstWords()
+	switch {
+	case f.auth.began && !isBroken(err):
+		return f.auth.failed(err)
+	case said == "":
+		return f.nothingSaid(err)
+	case !slices.ContainsFunc(strings.Split(said, "\n"), func(line string) bool { return strings.HasPrefix(line, "SSH-") }):
+		line, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
+		return &host.Error{
+			Kind: host.ErrNotSSH, Err: fmt.Errorf("what answers at %s is not an SSH server: it says %q", f.keys.addr, strings.TrimSpace(line)),
+			Hint: "check the port: " + f.settings.tryWith("ssh -v"),
+		}
+	case noneInCommon:
+		return &host.Error{Kind: host.ErrConfig, Err: err, Hint: f.settings.tryWith("ssh -v")}
+	}
+	return &host.Error{
+		Kind: host.ErrLost, Err: fmt.Errorf("connection lost in the handshake: %w", err),
+		Hint: f.settings.tryWith("ssh -v"),
+	}
+}
+
+// nothingSaid returns the error of a connection that ended before the server said a word.
+func (f failure) nothingSaid(err error) error {
+	e := &host.Error{Kind: host.ErrUnreachable, Hint: f.settings.tryWith("ssh -v")}
+	if p, ok := f.wire.Conn.(*proxyConn); ok {
+		e.Err = fmt.Errorf("the ProxyCommand of ssh_config ended: %s", p.lastWords())
+		return e
+	}
+	e.Err = fmt.Errorf("%s closed the connection before it said a word: %w", f.keys.addr, err)
+	return e
+}

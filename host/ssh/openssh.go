@@ -1,0 +1,52 @@
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/davit-sh/davit/host"
+)
+
+// askOpenSSH returns what the ssh program would use for t, by lower-case keyword.
+func askOpenSSH(ctx context.Context, program string, t target, configFile string) (map[string][]string, error) {
+	args := []string{"-G"}
+	if configFile != "" {
+		args = append(args, "-F", configFile)
+	}
+	args = append(args, t.args()...)
+	cmd := exec.CommandContext(ctx, program, args...)
+	ownGroup(cmd)
+	cmd.WaitDelay = time.Second // for what a "Match exec" in the configuration left behind
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("read ssh_config: %w", context.Cause(ctx))
+	}
+	if err != nil {
+		why := strings.TrimSpace(stderr.String())
+		if why == "" {
+			why = err.Error()
+		}
+		return nil, &host.Error{
+			Kind: host.ErrConfig, Err: fmt.Errorf("the ssh program cannot use its configuration: %s", why),
+			Hint: "ssh " + strings.Join(args, " "),
+		}
+	}
+	return parseKeywords(string(out)), nil
+}
+
+// parseKeywords reads lines of "keyword value".
+func parseKeywords(s string) map[string][]string {
+	values := map[string][]string{}
+	for line := range strings.Lines(s) {
+		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		key = strings.ToLower(key)
+		values[key] = append(values[key], value)
+	}
+	return values
+}
