@@ -32,26 +32,55 @@ func TestCapture(t *testing.T) {
 		script string
 		want   []string
 	}{
-		{"a command that prints nothing tells nothing",
-			`:`, nil},
-		{"lines are told in order",
-			`echo one; echo; echo two`, []string{"stdout: one", "stdout: ", "stdout: two"}},
-		{"stderr is told as stderr",
-			`echo oops >&2`, []string{"stderr: oops"}},
-		{"a line of the narration form is narration",
-			`printf '[%-10s] %-15s: %s\n' worker loading '📦 model'`, []string{"worker/loading: 📦 model"}},
-		{"narration is heard on stderr too",
-			`echo '[worker] loading: model' >&2`, []string{"worker/loading: model"}},
-		{"a last line without an end is told",
-			`printf 'one\ntwo'`, []string{"stdout: one", "stdout: two"}},
-		{"CR LF ends one line",
-			`printf 'one\r\ntwo\r\n'`, []string{"stdout: one", "stdout: two"}},
-		{"what is not text is made visible",
-			`printf 'a\000b\377c\n'`, []string{"stdout: a␀b\uFFFDc"}},
-		{"secrets are masked",
-			`printf 'the hunter2 of '; printf 'hunt'; printf 'er2\n'`, []string{"stdout: the " + Mask + " of " + Mask}},
-		{"stdin is empty",
-			`cat; echo end`, []string{"stdout: end"}},
+		{
+			"a command that prints nothing tells nothing",
+			`:`, nil,
+		},
+		{
+			"lines are told in order",
+			`echo one; echo; echo two`,
+			[]string{"stdout: one", "stdout: ", "stdout: two"},
+		},
+		{
+			"stderr is told as stderr",
+			`echo oops >&2`,
+			[]string{"stderr: oops"},
+		},
+		{
+			"a line of the narration form is narration",
+			`printf '[%-10s] %-15s: %s\n' worker loading '📦 model'`,
+			[]string{"worker/loading: 📦 model"},
+		},
+		{
+			"narration is heard on stderr too",
+			`echo '[worker] loading: model' >&2`,
+			[]string{"worker/loading: model"},
+		},
+		{
+			"a last line without an end is told",
+			`printf 'one\ntwo'`,
+			[]string{"stdout: one", "stdout: two"},
+		},
+		{
+			"CR LF ends one line",
+			`printf 'one\r\ntwo\r\n'`,
+			[]string{"stdout: one", "stdout: two"},
+		},
+		{
+			"what is not text is made visible",
+			`printf 'a\000b\377c\n'`,
+			[]string{"stdout: a␀b\uFFFDc"},
+		},
+		{
+			"secrets are masked",
+			`printf 'the hunter2 of '; printf 'hunt'; printf 'er2\n'`,
+			[]string{"stdout: the " + Mask + " of " + Mask},
+		},
+		{
+			"stdin is empty",
+			`cat; echo end`,
+			[]string{"stdout: end"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -186,12 +215,18 @@ func TestCaptureSaysHowACommandFailed(t *testing.T) {
 	}{
 		{"an exit code", sh(`exit 3`), "sh: exit status 3", nil},
 		{"a signal", sh(`kill -KILL $$`), "sh: signal: killed", nil},
-		{"a command that is not in the path", exec.Command("no-such-command"),
-			`start no-such-command: exec: "no-such-command": executable file not found in $PATH`, exec.ErrNotFound},
-		{"a command that is not there", exec.Command("/no/such/command"),
-			"start command: fork/exec /no/such/command: no such file or directory", fs.ErrNotExist},
-		{"a directory that is not there", noDir,
-			"start sh: chdir /no/such/dir: no such file or directory", fs.ErrNotExist},
+		{
+			"a command that is not in the path", exec.Command("no-such-command"),
+			`start no-such-command: exec: "no-such-command": executable file not found in $PATH`, exec.ErrNotFound,
+		},
+		{
+			"a command that is not there", exec.Command("/no/such/command"),
+			"start command: fork/exec /no/such/command: no such file or directory", fs.ErrNotExist,
+		},
+		{
+			"a directory that is not there", noDir,
+			"start sh: chdir /no/such/dir: no such file or directory", fs.ErrNotExist,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,7 @@
 package narrate
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -76,9 +77,14 @@ type wireEvent struct {
 	plainEvent
 }
 
-// MarshalJSON writes the event in its wire form.
+// MarshalJSON writes the event in its wire form. It leaves <, > and & as they are, so that an
+// encoder may: [json.Marshal] escapes them still.
 func (e Event) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireEvent{ID: e.ID, Seq: e.Seq, Time: e.Time.UTC().Format(timeLayout), plainEvent: plainEvent(e)})
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(wireEvent{ID: e.ID, Seq: e.Seq, Time: e.Time.UTC().Format(timeLayout), plainEvent: plainEvent(e)})
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // UnmarshalJSON reads the wire form. It accepts any RFC 3339 time.

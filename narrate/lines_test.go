@@ -66,45 +66,100 @@ func TestLineWriter(t *testing.T) {
 		pieces []string
 		want   []string
 	}{
-		{"nothing says nothing",
-			nil, nil},
-		{"each line is told",
-			[]string{"one\ntwo\n"}, []string{"out: one", "out: two"}},
-		{"an empty line is told",
-			[]string{"one\n\n", "\ntwo\n"}, []string{"out: one", "out: ", "out: ", "out: two"}},
-		{"a last line without an end is told",
-			[]string{"one\ntw", "o"}, []string{"out: one", "out: two"}},
-		{"CR LF ends one line",
-			[]string{"one\r\n\r\ntwo\r\n"}, []string{"out: one", "out: ", "out: two"}},
-		{"CR LF ends one line when it is cut in the middle",
-			[]string{"one\r", "\n\r", "\ntwo\r", "\n"}, []string{"out: one", "out: ", "out: two"}},
-		{"CR CR LF ends one line",
-			[]string{"one\r\r\n"}, []string{"out: one"}},
-		{"a lone CR ends a line of progress",
-			[]string{"\r10%\r20%", "\r\r30%\n"}, []string{"out: 10%", "out: 20%", "out: 30%"}},
-		{"invalid UTF-8 is replaced byte by byte",
-			[]string{"a\xff\xc3(\xe2\x82\n"}, []string{"out: a\uFFFD\uFFFD(\uFFFD\uFFFD"}},
-		{"a rune that is cut stays whole",
-			[]string{"€"[:1], "€"[1:] + "\n"}, []string{"out: €"}},
-		{"NUL is made visible",
-			[]string{"a\x00b\n"}, []string{"out: a␀b"}},
-		{"a line of the narration form is narration of that actor",
-			[]string{"[install   ] copying", "        : 📤 Copying\n"}, []string{"install/copying: 📤 Copying"}},
-		{"a narration line that ends in CR LF is narration",
-			[]string{"[a] b: c\r\n"}, []string{"a/b: c"}},
-		{"a line that is almost narration is output",
-			[]string{"[a b] c: d\n [a] b: c\n[a] b\n"}, []string{"out: [a b] c: d", "out:  [a] b: c", "out: [a] b"}},
-		{"a line that just fits is told whole",
-			[]string{long + "\n"}, []string{"out: " + long}},
-		{"a line that is too long is told in parts",
-			[]string{long + long + "y\nz"}, []string{"out+: " + long, "out+: " + long, "out: y", "out: z"}},
-		{"a line that is too long and has no end is told in parts",
-			[]string{long, "y"}, []string{"out+: " + long, "out: y"}},
-		{"a rune that would be cut by a part goes to the next",
-			[]string{long[2:] + "€\n"}, []string{"out+: " + long[2:], "out: €"}},
-		{"a line that is too long is output, whatever it and its parts look like",
+		{
+			"nothing says nothing",
+			nil, nil,
+		},
+		{
+			"each line is told",
+			[]string{"one\ntwo\n"},
+			[]string{"out: one", "out: two"},
+		},
+		{
+			"an empty line is told",
+			[]string{"one\n\n", "\ntwo\n"},
+			[]string{"out: one", "out: ", "out: ", "out: two"},
+		},
+		{
+			"a last line without an end is told",
+			[]string{"one\ntw", "o"},
+			[]string{"out: one", "out: two"},
+		},
+		{
+			"CR LF ends one line",
+			[]string{"one\r\n\r\ntwo\r\n"},
+			[]string{"out: one", "out: ", "out: two"},
+		},
+		{
+			"CR LF ends one line when it is cut in the middle",
+			[]string{"one\r", "\n\r", "\ntwo\r", "\n"},
+			[]string{"out: one", "out: ", "out: two"},
+		},
+		{
+			"CR CR LF ends one line",
+			[]string{"one\r\r\n"},
+			[]string{"out: one"},
+		},
+		{
+			"a lone CR ends a line of progress",
+			[]string{"\r10%\r20%", "\r\r30%\n"},
+			[]string{"out: 10%", "out: 20%", "out: 30%"},
+		},
+		{
+			"invalid UTF-8 is replaced byte by byte",
+			[]string{"a\xff\xc3(\xe2\x82\n"},
+			[]string{"out: a\uFFFD\uFFFD(\uFFFD\uFFFD"},
+		},
+		{
+			"a rune that is cut stays whole",
+			[]string{"€"[:1], "€"[1:] + "\n"},
+			[]string{"out: €"},
+		},
+		{
+			"NUL is made visible",
+			[]string{"a\x00b\n"},
+			[]string{"out: a␀b"},
+		},
+		{
+			"a line of the narration form is narration of that actor",
+			[]string{"[install   ] copying", "        : 📤 Copying\n"},
+			[]string{"install/copying: 📤 Copying"},
+		},
+		{
+			"a narration line that ends in CR LF is narration",
+			[]string{"[a] b: c\r\n"},
+			[]string{"a/b: c"},
+		},
+		{
+			"a line that is almost narration is output",
+			[]string{"[a b] c: d\n [a] b: c\n[a] b\n"},
+			[]string{"out: [a b] c: d", "out:  [a] b: c", "out: [a] b"},
+		},
+		{
+			"a line that just fits is told whole",
+			[]string{long + "\n"},
+			[]string{"out: " + long},
+		},
+		{
+			"a line that is too long is told in parts",
+			[]string{long + long + "y\nz"},
+			[]string{"out+: " + long, "out+: " + long, "out: y", "out: z"},
+		},
+		{
+			"a line that is too long and has no end is told in parts",
+			[]string{long, "y"},
+			[]string{"out+: " + long, "out: y"},
+		},
+		{
+			"a rune that would be cut by a part goes to the next",
+			[]string{long[2:] + "€\n"},
+			[]string{"out+: " + long[2:], "out: €"},
+		},
+		{
+			"a line that is too long is output, whatever it and its parts look like",
 			[]string{"[a] b: " + long[7:] + "[a] b: c\n[a] b: c\n"},
-			[]string{"out+: [a] b: " + long[7:], "out: [a] b: c", "a/b: c"}},
+			[]string{"out+: [a] b: " + long[7:], "out: [a] b: c", "a/b: c"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -169,10 +224,14 @@ func TestOutputEventsCarryWhatTheContextKnows(t *testing.T) {
 		got[i].Time = time.Time{}
 	}
 	want := []Event{
-		{Kind: Output, Job: "job-1", Attempt: 1, Host: "pi", Step: "start", Actor: "install", Level: Info,
-			Message: "plain", Attrs: map[string]any{"stream": "stderr"}},
-		{Kind: Narration, Job: "job-1", Attempt: 1, Host: "pi", Step: "start", Actor: "worker", Level: Info,
-			Action: "up", Message: "ready"},
+		{
+			Kind: Output, Job: "job-1", Attempt: 1, Host: "pi", Step: "start", Actor: "install", Level: Info,
+			Message: "plain", Attrs: map[string]any{"stream": "stderr"},
+		},
+		{
+			Kind: Narration, Job: "job-1", Attempt: 1, Host: "pi", Step: "start", Actor: "worker", Level: Info,
+			Action: "up", Message: "ready",
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

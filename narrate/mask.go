@@ -1,6 +1,85 @@
 package narrate
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"strings"
+)
+
+// Mask stands where a secret was.
+const Mask = "•••"
+
+// masked returns a whole text without its secrets.
+func masked(text string, secrets []string) string {
+	for _, x := range secrets {
+		if strings.Contains(text, x) {
+			m := newMasker(secrets)
+			return string(m.push([]byte(text))) + string(m.flush())
+		}
+	}
+	return text
+}
+
+// maskedAttrs returns attrs without secrets in their values, however deep those are; attrs
+// itself is not changed.
+func maskedAttrs(attrs map[string]any, secrets []string) map[string]any {
+	if len(secrets) == 0 || len(attrs) == 0 {
+		return attrs
+	}
+	attrs = maps.Clone(attrs)
+	for k, v := range attrs {
+		attrs[k] = maskedValue(v, secrets)
+	}
+	return attrs
+}
+
+// maskedValue returns v itself if it holds no secret, and otherwise what a reader of its JSON
+// form has, masked.
+func maskedValue(v any, secrets []string) any {
+	switch v := v.(type) {
+	case nil, bool, int, int64, uint64, float64:
+		return v
+	case string:
+		return masked(v, secrets)
+	case error:
+		return masked(v.Error(), secrets)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return v // no sink that leaves the process can write it
+	}
+	var read any
+	if json.Unmarshal(b, &read) != nil {
+		return v
+	}
+	if read, found := maskedTree(read, secrets); found {
+		return read
+	}
+	return v
+}
+
+// maskedTree masks what json.Unmarshal made, in place, and reports whether there was a secret.
+func maskedTree(v any, secrets []string) (_ any, found bool) {
+	switch v := v.(type) {
+	case string:
+		m := masked(v, secrets)
+		return m, m != v
+	case []any:
+		for i := range v {
+			var here bool
+			v[i], here = maskedTree(v[i], secrets)
+			found = found || here
+		}
+	case map[string]any:
+		for k := range v {
+			var here bool
+			v[k], here = maskedTree(v[k], secrets)
+			found = found || here
+		}
+	}
+	return v, found
+}
 
 // masker replaces secrets in a stream of bytes, however the stream is cut into pieces. Every
 // byte that belongs to a secret is hidden, also where secrets overlap; each run of hidden bytes

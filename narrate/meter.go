@@ -85,9 +85,17 @@ func (m *Meter) tell() {
 	}
 	m.told, m.next = m.done, time.Now().Add(ProgressInterval)
 	Emit(m.ctx, Event{
-		Kind: Progress, Action: "progress", Message: fmt.Sprintf("%d of %d %s", m.done, m.total, m.unit),
+		Kind: Progress, Action: "progress", Message: m.figure(),
 		Attrs: map[string]any{"done": m.done, "total": m.total, "unit": m.unit},
 	})
+}
+
+// figure returns how far the meter is, in words.
+func (m *Meter) figure() string {
+	if m.total <= 0 {
+		return fmt.Sprintf("%d %s", m.done, m.unit)
+	}
+	return fmt.Sprintf("%d of %d %s", m.done, m.total, m.unit)
 }
 
 // Reader returns r, counted in bytes.

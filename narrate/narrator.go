@@ -3,9 +3,7 @@ package narrate
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,9 +75,6 @@ func (n *Narrator) Lost() int {
 // stdout is where a context without a narrator tells to.
 var stdout = sync.OnceValue(func() *Narrator { return New(NewText(os.Stdout, TextOptions{})) })
 
-// Mask stands where a secret was.
-const Mask = "•••"
-
 // Emit tells e to every sink of ctx. What e leaves empty of job, attempt, correlation, host,
 // step, actor, traceparent, time and level comes from ctx and the clock. Secrets are masked.
 func Emit(ctx context.Context, e Event) {
@@ -120,30 +115,6 @@ func fill[S ~string](to *S, from S) {
 	if *to == "" {
 		*to = from
 	}
-}
-
-// masked is the one place where a whole text loses its secrets.
-func masked(text string, secrets []string) string {
-	for _, x := range secrets {
-		text = strings.ReplaceAll(text, x, Mask)
-	}
-	return text
-}
-
-func maskedAttrs(attrs map[string]any, secrets []string) map[string]any {
-	if len(secrets) == 0 || len(attrs) == 0 {
-		return attrs
-	}
-	attrs = maps.Clone(attrs)
-	for k, v := range attrs {
-		switch v := v.(type) {
-		case string:
-			attrs[k] = masked(v, secrets)
-		case error:
-			attrs[k] = masked(v.Error(), secrets)
-		}
-	}
-	return attrs
 }
 
 // Sayf tells a step in words. The action is one of the words that watchers match on.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -55,15 +56,21 @@ func (s slogSink) Emit(e Event) error {
 	}
 	r := slog.NewRecord(e.Time, level, e.Message, 0)
 	for _, f := range []struct{ key, value string }{
-		{"kind", string(e.Kind)}, {"job", e.Job}, {"correlation", e.Correlation}, {"host", e.Host},
-		{"step", e.Step}, {"actor", e.Actor}, {"action", e.Action}, {"traceparent", e.Traceparent},
+		{"kind", string(e.Kind)},
+		{"job", e.Job},
+		{"correlation", e.Correlation},
+		{"host", e.Host},
+		{"step", e.Step},
+		{"actor", e.Actor},
+		{"action", e.Action},
+		{"traceparent", e.Traceparent},
 	} {
 		if f.value != "" {
 			r.AddAttrs(slog.String(f.key, f.value))
 		}
 	}
-	for k, v := range e.Attrs {
-		r.AddAttrs(slog.Any(k, v))
+	for _, k := range slices.Sorted(maps.Keys(e.Attrs)) {
+		r.AddAttrs(slog.Any(k, e.Attrs[k]))
 	}
 	return s.log.Handler().Handle(context.Background(), r)
 }

@@ -51,7 +51,7 @@ func (t *Text) Emit(e Event) error {
 		line = color + line + reset
 	}
 	if t.o.HostWidth > 0 {
-		line = fmt.Sprintf("%-*s %s %s", t.o.HostWidth, e.Host, t.rail(), line)
+		line = fmt.Sprintf("%-*s %s %s", t.o.HostWidth, Visible(e.Host), t.rail(), line)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,10 +108,11 @@ func isEmoji(word string) bool {
 }
 
 // Visible returns text with its control characters shown instead of obeyed: a terminal that
-// prints it is not steered by it. Tabs stay; colour sequences are dropped. U+202E and its like,
-// which turn text around, are shown too.
+// prints it is not steered by it, and it stays one line. Tabs stay; colour sequences are dropped.
+// U+202E and its like, which turn text around, are shown too. Bytes that are not UTF-8 become
+// U+FFFD: some are control characters to a terminal.
 func Visible(text string) string {
-	if !strings.ContainsFunc(text, hidden) {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, hidden) {
 		return text
 	}
 	var b strings.Builder
@@ -123,7 +124,7 @@ func Visible(text string) string {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		switch {
 		case !hidden(r):
-			b.WriteString(text[i : i+size])
+			b.WriteRune(r)
 		case r < 0x20:
 			b.WriteRune('\u2400' + r)
 		case r == 0x7f:
@@ -137,7 +138,7 @@ func Visible(text string) string {
 }
 
 func hidden(r rune) bool {
-	return r != '\t' && (unicode.IsControl(r) || r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069')
+	return r != '\t' && (unicode.IsControl(r) || r >= '\u2028' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069')
 }
 
 // colorSequence returns the length of the ANSI colour sequence that s begins with, or 0.
