@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/davit-sh/davit"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usageError says that the command cannot be run as it was written. Nothing was done.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause and the kind.
+func (e *usageError) Unwrap() []error { return []error{e.err, davit.ErrUsage} }
+
+func usagef(hint, format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...), hint: hint}
+}
+
+// asUsage makes err, which was found before anything was done, a usage error with its own hint.
+func asUsage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err: err, hint: davit.Hint(err)}
+}
+
+// helpFor is the hint when there is no better one.
+func helpFor(cmd *cobra.Command) string { return cmd.CommandPath() + " --help tells how it is used" }
+
+// flagError is what becomes of an error of the flags' parser.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := helpFor(cmd)
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		if near := nearest(unknown.GetSpecifiedName(), cmd.Flags()); near != "" {
+			hint = "did you mean --" + near + "?"
+		}
+	}
+	return usagef(hint, "%w", err)
+}
+
+// nearest returns the flag that name is most likely a misspelling of, or "".
+func nearest(name string, flags *pflag.FlagSet) string {
+	best, least := "", 3 // a misspelling is two strokes at most
+	flags.VisitAll(func(f *pflag.Flag) {
+		d := distance(name, f.Name)
+		if len(name) > 2 && strings.HasPrefix(f.Name, name) {
+			d = 1
+		}
+		if d < least && d < len(name) {
+			best, least = f.Name, d
+		}
+	})
+	return best
+}
+
+// distance returns how many letters must be inserted, left out or changed to turn a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
