@@ -1,0 +1,56 @@
+# What can be done here. `make` alone does what a change needs: `make check`.
+#
+#   make demo       installs a daemon on an SSH host of its own, with Go alone
+#   make test       runs the tests, with Go alone; what this machine lacks is skipped, loudly
+#   make check      format, vet, staticcheck, and the tests with the race detector (needs a C compiler)
+#   make bench      runs the benchmarks
+#   make fuzz       runs every fuzz target for FUZZTIME, FUZZJOBS at a time
+#   make platforms  builds everything for the other systems that run davit
+#   make vuln       looks the code up in the Go vulnerability database
+#   make fmt        lays the code out as `make check` wants it
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO        ?= go
+TOOL       = $(GO) tool -modfile=tools/go.mod
+TESTFLAGS ?=
+FUZZTIME  ?= 30s
+FUZZJOBS  ?= 2
+
+.PHONY: check demo test bench fuzz platforms vuln fmt help
+
+check:
+	@echo "== format"
+	@unformatted=$$($(TOOL) gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	@echo "== vet"
+	$(GO) vet ./...
+	@echo "== staticcheck"
+	$(TOOL) staticcheck ./...
+	@echo "== tests, with the race detector"
+	$(GO) test -race $(TESTFLAGS) ./...
+
+demo:
+	@$(GO) run ./cmd/davit demo
+
+test:
+	$(GO) test $(TESTFLAGS) ./...
+
+bench:
+	$(GO) test -run='^$$' -bench=. -benchmem $(TESTFLAGS) ./...
+
+fuzz:
+	@GO="$(GO)" FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) .ci/fuzz
+
+platforms:
+	@for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \
+		echo "build $$p"; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./...; done
+
+vuln:
+	$(TOOL) govulncheck ./...
+
+fmt:
+	$(TOOL) gofumpt -w .
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
