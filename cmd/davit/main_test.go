@@ -18,7 +18,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// hasty keeps the race detector from holding up the end of each process for a second.
+const hasty = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", hasty)
 	testscript.Main(m, map[string]func(){"davit": main})
 }
 
@@ -76,6 +80,7 @@ func setUp(env *testscript.Env, hosts map[string]*testhost.Host) error {
 	path := filepath.Join(env.WorkDir, "ssh_config")
 	env.Setenv("SSH_CONFIG", path)
 	env.Setenv("LANG", "C.UTF-8")
+	env.Setenv("GORACE", hasty)
 	return os.WriteFile(path, []byte(config.String()), 0o600)
 }
 

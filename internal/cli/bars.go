@@ -70,7 +70,7 @@ func (b *bars) host(e narrate.Event) *hostBar {
 		h.state.host = e.Host
 	}
 	bar, err := b.progress.Add(0, b.fillerOf(h),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return h.seen().head() }, decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return h.seen().head() }, decor.WCSyncWidthR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return h.seen().tail(b.now()) })))
 	if err != nil {
 		return nil // the bars are closed

@@ -48,6 +48,7 @@ type ui struct {
 	err    io.Writer
 	first  narrate.Sink // gets each event before it is printed; nil if nobody does
 
+	asking  chan struct{} // held while a question is asked
 	ended   chan struct{} // closed when the last event has been printed
 	unwatch func()
 }
@@ -55,7 +56,8 @@ type ui struct {
 func newUI(std Streams, o output) *ui {
 	u := &ui{
 		look: decide(std, o), std: std, json: o.JSON, quiet: o.Quiet,
-		screen: newScreen(std.Err, std.Size), out: std.Out, err: std.Err, ended: make(chan struct{}),
+		screen: newScreen(std.Err, std.Size), out: std.Out, err: std.Err,
+		asking: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	if u.Bar {
 		u.err = u.screen
@@ -182,11 +184,14 @@ func (u *ui) ask() func(ctx context.Context, question string) (string, error) {
 		return nil
 	}
 	return func(ctx context.Context, question string) (string, error) {
-		w, release := u.screen.hold() // one question at a time
-		defer release()
-		if ctx.Err() != nil {
+		select { // one question at a time
+		case u.asking <- struct{}{}:
+			defer func() { <-u.asking }()
+		case <-ctx.Done():
 			return "", context.Cause(ctx)
 		}
+		w, release := u.screen.hold()
+		defer release()
 		fmt.Fprint(w, strings.TrimRight(narrate.Visible(question), " :?")+": ")
 		answer, err := u.std.Secret(ctx)
 		fmt.Fprintln(w) // the one that was typed was not shown

@@ -97,7 +97,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.heading(ctx, "The receipts")
 	d.showReceipts(ctx)
-	return nil
+	return context.Cause(ctx)
 }
 
 func (d *demo) heading(ctx context.Context, format string, args ...any) {

@@ -136,8 +136,7 @@ func (s *server) converse(ch ssh.Channel, c *command) {
 	s.forget(c.Process.Pid)
 }
 
-// forget forgets a group that has nobody left in it. Any other stays noted, and so its number
-// stays taken.
+// forget forgets a group that has nobody left in it: its number may become a stranger's.
 func (s *server) forget(group int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
