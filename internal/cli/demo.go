@@ -17,7 +17,7 @@ type demonstrate struct {
 }
 
 func newDemo(std Streams) *cobra.Command {
-	c := &demonstrate{std: std}
+	c := &demonstrate{std: std, output: output{noBar: true}}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: a host of its own, an install, an upgrade, and nothing left",
@@ -47,10 +47,9 @@ func (c *demonstrate) Run(ctx context.Context) error {
 // spaced returns a sink that puts an empty line before each heading.
 func spaced(w io.Writer) narrate.Sink {
 	return narrate.SinkFunc(func(e narrate.Event) error {
-		if e.Action != demo.Heading {
-			return nil
+		if e.Action == demo.Heading {
+			io.WriteString(w, "\n") // where it is lost, the heading is, too, and that is told
 		}
-		_, err := io.WriteString(w, "\n")
-		return err
+		return nil
 	})
 }

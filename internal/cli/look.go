@@ -17,7 +17,7 @@ type look struct {
 // decide is the one place where that is decided:
 //   - plain: --plain, or a locale that is set and not UTF-8
 //   - colour: only on a terminal that understands it, not plain, and not if NO_COLOR is set
-//   - bar: only if stderr is such a terminal, and neither --json nor --quiet
+//   - bar: only if stderr is such a terminal, without --json and --quiet
 //   - questions: only if stdin and stderr are terminals
 func decide(std Streams, o output) look {
 	plain := o.Plain || !utf8Locale(std)
@@ -27,7 +27,7 @@ func decide(std Streams, o output) look {
 		Plain:    plain,
 		Color:    color && std.OutTerminal && !o.JSON,
 		ErrColor: color && std.ErrTerminal,
-		Bar:      obeys && std.ErrTerminal && !o.JSON && !o.Quiet,
+		Bar:      obeys && std.ErrTerminal && !o.JSON && !o.Quiet && !o.noBar,
 		Ask:      std.InTerminal && std.ErrTerminal && std.Secret != nil,
 	}
 }

@@ -28,6 +28,8 @@ import (
 // output are the flags that say what is printed.
 type output struct {
 	JSON, Quiet, Plain bool
+
+	noBar bool // what is done is too short for one
 }
 
 func (o *output) flags(f *pflag.FlagSet) {
@@ -75,7 +77,7 @@ func (u *ui) begin(ctx context.Context, hosts []string) context.Context {
 	if u.first != nil {
 		sinks = append(sinks, u.first)
 	}
-	sinks = append(sinks, u.untilEnd(u.sink(hosts)))
+	sinks = append(sinks, printer{u.sink(hosts), u.ended})
 	if u.Bar {
 		u.bars = newBars(u.screen, len(hosts) > 1, u.Plain)
 		sinks = append(sinks, u.bars)
@@ -97,14 +99,17 @@ func (u *ui) sink(hosts []string) narrate.Sink {
 	return narrate.NewText(u.out, o)
 }
 
-// untilEnd returns s, which also notes that it has taken the last event.
-func (u *ui) untilEnd(s narrate.Sink) narrate.Sink {
-	return narrate.SinkFunc(func(e narrate.Event) error {
-		if e.Kind == narrate.End {
-			defer close(u.ended)
-		}
-		return s.Emit(e)
-	})
+// printer is a sink that notes when it has taken the last event.
+type printer struct {
+	narrate.Sink
+	ended chan<- struct{} // closed then
+}
+
+func (p printer) Emit(e narrate.Event) error {
+	if e.Kind == narrate.End {
+		defer close(p.ended)
+	}
+	return p.Sink.Emit(e)
 }
 
 // sayInterrupted says, when the user ends ctx, why the command does not end at once. What it

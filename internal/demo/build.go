@@ -84,7 +84,8 @@ func isModule(dir string) bool {
 func (b *builder) build(ctx context.Context, output, version string) error {
 	ctx = narrate.WithStep(ctx, "build")
 	narrate.Sayf(ctx, "building", "🔨 go build -ldflags \"-X main.version=%s\" ./examples/hello", version)
-	cmd := exec.Command(b.goTool, "build", "-ldflags", "-s -w -X main.version="+version, "-o", output, "./examples/hello")
+	// The source may be somebody else's, whose repository git does not trust: no stamp of it.
+	cmd := exec.Command(b.goTool, "build", "-buildvcs=false", "-ldflags", "-s -w -X main.version="+version, "-o", output, "./examples/hello")
 	cmd.Dir = b.source
 	if err := narrate.Capture(ctx, cmd, narrate.CaptureOptions{}); err != nil {
 		return fmt.Errorf("build hello %s: %w", version, err)

@@ -84,6 +84,7 @@ func (d *demo) run(ctx context.Context) error {
 	narrate.Sayf(ctx, "host", "🖥️  %s: the real SSH protocol and the real /bin/sh, its home in %s", d.server.target(), d.server.home)
 
 	d.heading(ctx, "Install %s %s", daemon, firstVersion)
+	narrate.Sayf(ctx, "patience", "⏳ Go builds it first, which takes a while if it never built anything here")
 	if err := d.install(ctx, firstVersion); err != nil {
 		return err
 	}
