@@ -96,24 +96,21 @@ func (c *conversation) hear(ctx context.Context, word string) (host.Words, error
 
 func (c *conversation) say(ctx context.Context, words ...string) error {
 	c.talk.Tell(ctx)
-	return c.talk.Say(ctx, words...)
+	return c.reason(ctx, c.talk.Say(ctx, words...))
 }
 
-// complaint returns what the script has said against what we do, given that doing it gave err.
-// If it gave none, only what was said already counts.
-func (c *conversation) complaint(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil || errors.Is(err, host.ErrLost) && c.over {
-		return nil
+// reason returns why err happened: if the script stopped listening, what it, or the connection,
+// says of that; else err itself.
+func (c *conversation) reason(ctx context.Context, err error) error {
+	if !errors.Is(err, host.ErrNotListening) {
+		return err
 	}
 	for {
-		w, said := c.next(ctx)
-		switch {
-		case errors.Is(said, host.ErrLost):
-			return nil // we know no more than before
-		case said != nil:
-			return said
+		switch w, why := c.next(ctx); {
+		case why != nil:
+			return why
 		case w.First == "end":
-			return nil
+			return fmt.Errorf("%w: its side ended: %s", ErrRefused, w.Rest)
 		}
 	}
 }

@@ -84,6 +84,9 @@ func ExitCode(err error) int {
 	if err == nil {
 		return ExitDone
 	}
+	if e, ok := errors.AsType[*artifact.Error](err); ok && !errors.Is(e, artifact.ErrChanged) {
+		return ExitUsage // a file that cannot be used is a wrong argument
+	}
 	for _, class := range exitClasses {
 		for _, kind := range class.kinds {
 			if errors.Is(err, kind) {
@@ -101,10 +104,7 @@ var exitClasses = []struct {
 }{
 	{ExitInterrupted, []error{ErrInterrupted}},
 	{ExitDeadline, []error{context.DeadlineExceeded}},
-	{ExitUsage, []error{
-		ErrUsage, host.ErrConfig,
-		artifact.ErrDirectory, artifact.ErrNotRegular, artifact.ErrEmpty, artifact.ErrFormat,
-	}},
+	{ExitUsage, []error{ErrUsage, host.ErrConfig}},
 	{ExitConnect, []error{
 		host.ErrUnreachable, host.ErrNotSSH, host.ErrAuth, host.ErrHostKeyUnknown, host.ErrHostKeyChanged,
 	}},

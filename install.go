@@ -21,7 +21,9 @@ func Install(ctx context.Context, h host.Host, o InstallOptions) (Receipt, error
 	ctx = narrate.WithActor(narrate.WithHost(ctx, h.Name()), "install")
 	file, err := o.open()
 	if err != nil {
-		return Receipt{}, &Error{Operation: "install", Daemon: o.Name, Host: h.Name(), Err: err, State: "nothing was touched"}
+		return Receipt{}, &Error{
+			Operation: "install", Daemon: o.Name, Host: h.Name(), Err: err, State: "nothing was touched", Hint: Hint(err),
+		}
 	}
 	i := &install{InstallOptions: o.resolved(), host: h, file: file}
 	i.receipt = Receipt{Operation: "install", Daemon: i.Name, Host: h.Name(), Size: file.Size, Started: time.Now().UTC()}
@@ -155,12 +157,10 @@ func (i *install) transfer(ctx context.Context) error {
 		Message: fmt.Sprintf("📤 Copying %s (%s) to %s", i.Name, Bytes(i.file.Size), i.host.Name()),
 		Attrs:   map[string]any{"bytes": i.file.Size, "form": i.receipt.Form},
 	})
-	var err error
-	i.receipt.Sent, err = send(ctx, i.talk, i.file, i.receipt.Form)
-	i.sent = err == nil
-	// What the host says of it is worth more than that it stopped listening.
-	if said := i.complaint(ctx, err); said != nil {
-		return said
+	sent, err := send(ctx, i.talk, i.file, i.receipt.Form)
+	i.receipt.Sent, i.sent = sent, err == nil
+	if err = i.reason(ctx, err); errors.Is(err, host.ErrLost) {
+		return &lostError{sent, err}
 	}
 	return err
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 
 	"context"
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
@@ -47,7 +45,7 @@ func send(ctx context.Context, talk *host.Talk, file *artifact.File, form string
 			return sent, c.err
 		}
 		if err := talk.Send(ctx, c.data); err != nil {
-			return sent, lostAfter(err, sent)
+			return sent, err
 		}
 		sent += int64(len(c.data))
 		meter.Add(c.read)
@@ -55,16 +53,19 @@ func send(ctx context.Context, talk *host.Talk, file *artifact.File, form string
 	if ctx.Err() != nil {
 		return sent, context.Cause(ctx)
 	}
-	return sent, lostAfter(talk.Say(ctx, "done"), sent)
+	return sent, talk.Say(ctx, "done")
 }
 
-// lostAfter says how far a transfer had got when the connection broke.
-func lostAfter(err error, sent int64) error {
-	if !errors.Is(err, host.ErrLost) {
-		return err
-	}
-	return fmt.Errorf("connection lost after %s: %w", Bytes(sent), err)
+// lostError says how far a transfer had got when the connection broke.
+type lostError struct {
+	sent int64
+	err  error
 }
+
+func (e *lostError) Error() string { return "connection lost after " + Bytes(e.sent) }
+
+// Unwrap returns how it broke.
+func (e *lostError) Unwrap() error { return e.err }
 
 // chunks reads and compresses the file beside the sending. The channel is closed after the last
 // chunk, or when ctx ends.

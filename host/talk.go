@@ -55,7 +55,7 @@ func Start(ctx context.Context, h Host, s Script) (*Talk, error) {
 	t.Tell(ctx)
 	go t.write()
 	go t.listen()
-	if err := t.send(ctx, stdin); err != nil {
+	if err := t.send(ctx, stdin); err != nil && !errors.Is(err, ErrNotListening) {
 		t.Close()
 		return nil, err
 	}
@@ -83,9 +83,12 @@ func (t *Talk) Hear(ctx context.Context) (Words, error) {
 	}
 }
 
+// ErrNotListening says that the script takes nothing any more; what [Talk.Hear] returns says why.
+var ErrNotListening = errors.New("the host's side does not listen any more")
+
 // Say says a line to the script. Say and Send wait until the host's side has room, or until ctx
 // ends, and then return its cause; what was begun then is written all the same, before what is
-// said next.
+// said next. They return [ErrNotListening] once the script or the connection has ended.
 func (t *Talk) Say(ctx context.Context, words ...string) error {
 	return t.send(ctx, []byte(strings.Join(words, " ")+"\n"))
 }
@@ -100,13 +103,16 @@ func (t *Talk) send(ctx context.Context, data []byte) error {
 	select {
 	case t.writes <- w:
 	case <-t.closed:
-		return fmt.Errorf("%w: the conversation was closed", ErrLost)
+		return ErrNotListening
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	select {
 	case err := <-w.done:
-		return err
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrNotListening, err)
+		}
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
