@@ -100,6 +100,23 @@ func TestCtrlCOnceCleansUp(t *testing.T) {
 	}
 }
 
+func TestNohupMeansIt(t *testing.T) {
+	t.Parallel()
+	h := testhost.Start(t)
+	link := testhost.NewLink(t, h.Addr, testhost.Link{Rate: 4 << 20})
+	cmd := davitOn(t, h.Via(link.Addr()))
+	cmd.Path, cmd.Args = testhost.Need(t, "nohup"), append([]string{"nohup"}, cmd.Args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	midTransfer(t, link)
+	cmd.Process.Signal(syscall.SIGHUP)
+	if code := exitCode(t, cmd.Wait()); code != davit.ExitDone {
+		t.Errorf("exit code %d, want %d", code, davit.ExitDone)
+	}
+	h.Run(`test -x .local/bin/bulky`)
+}
+
 func TestCtrlCTwiceLeavesAtOnce(t *testing.T) {
 	t.Parallel()
 	h := testhost.Start(t)

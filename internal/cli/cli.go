@@ -53,6 +53,7 @@ switched to, inside a hard time limit, with every step told as it happens.`,
 		Example: `  davit demo                              see it work, on this machine alone
   davit check me@gpu-1                    what is there, and what would be in the way
   davit install ./worker me@gpu-1 gpu-2   put it there, side by side`,
+		Version:                    ownBuildInfo().String(),
 		SilenceUsage:               true,
 		SilenceErrors:              true,
 		SuggestionsMinimumDistance: 2,
@@ -60,6 +61,7 @@ switched to, inside a hard time limit, with every step told as it happens.`,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(newInstall(std), newCheck(std), newDemo(std), newVersion(std), newCompletion(std))
 	return root
 }

@@ -93,7 +93,9 @@ func TestSeveralHostsEndWithABlockForEachFailureAndASummary(t *testing.T) {
 	current.Outcome, current.Sent, current.Seconds = davit.UpToDate, 0, 0.7
 	out, errs := printed(output{}, func(u *ui) {
 		reportInstall(u, []fleet.Result[davit.Receipt]{
-			{Host: "gpu-1", Value: receipt("gpu-1")}, {Host: "gpu-2", Err: refusal("gpu-2")}, {Host: "gpu-3", Value: current},
+			{Host: "gpu-1", Value: receipt("gpu-1")},
+			{Host: "gpu-2", Err: refusal("gpu-2")},
+			{Host: "gpu-3", Value: current},
 			{Host: "gpu-4", Err: fmt.Errorf("%w: %w", fleet.ErrNotBegun, davit.ErrInterrupted)},
 		})
 	})

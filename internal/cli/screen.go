@@ -72,10 +72,11 @@ func (s *screen) Flush(rows int) error {
 // IsTerminal reports true.
 func (s *screen) IsTerminal() bool { return true }
 
-// GetTermSize returns the columns and lines. Its error is always nil.
+// GetTermSize returns the columns, and the lines that a frame may have: all but the one that the
+// cursor is left in, or the first would scroll away. Its error is always nil.
 func (s *screen) GetTermSize() (width, height int, err error) {
 	width, height = s.size()
-	return width, height, nil
+	return width, max(height-1, 1), nil
 }
 
 // hold takes the frame away and keeps everybody from writing until release is called. Meanwhile

@@ -6,11 +6,19 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/internal/testhost"
 	"golang.org/x/sys/unix"
+)
+
+// terminals stay open as long as the process, as stdin does: a read that is left behind still
+// knows the number of its file, which must not become another's.
+var (
+	terminalsLock sync.Mutex
+	terminals     []*os.File
 )
 
 // terminalPair returns a terminal, and the end at which a user would sit.
@@ -20,7 +28,6 @@ func terminalPair(t *testing.T) (terminal, user *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { user.Close() })
 	if err := unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +39,9 @@ func terminalPair(t *testing.T) (terminal, user *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { terminal.Close() })
+	terminalsLock.Lock()
+	terminals = append(terminals, terminal, user)
+	terminalsLock.Unlock()
 	return terminal, user
 }
 

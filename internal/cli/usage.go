@@ -44,6 +44,9 @@ func flagError(cmd *cobra.Command, err error) error {
 			hint = "did you mean --" + near + "?"
 		}
 	}
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok && wrong.GetFlag().Value.Type() == "duration" {
+		hint = "a time has a unit: 90s, 5m, 1h30m"
+	}
 	return usagef(hint, "%w", err)
 }
 

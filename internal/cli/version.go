@@ -48,13 +48,17 @@ type buildInfo struct {
 
 // Run prints the version.
 func (c *version) Run(context.Context) error {
-	info, _ := debug.ReadBuildInfo()
-	v := newBuildInfo(info)
+	v := ownBuildInfo()
 	if c.JSON {
 		return json.NewEncoder(c.std.Out).Encode(v)
 	}
 	_, err := fmt.Fprintln(c.std.Out, v)
 	return err
+}
+
+func ownBuildInfo() buildInfo {
+	info, _ := debug.ReadBuildInfo()
+	return newBuildInfo(info)
 }
 
 // newBuildInfo reads info, which may be nil.
