@@ -17,8 +17,8 @@ import (
 type conversation struct {
 	talk  *host.Talk
 	steps steps
-	over  bool // the script has said its last word
-	heard host.Words
+	over  bool       // the script has said its last word
+	heard host.Words // what it said first, until it is asked for
 }
 
 // start starts the script, as root if the scope asks for that.
@@ -34,13 +34,14 @@ func (c *conversation) start(ctx context.Context, h host.Host, s host.Script, sc
 	case ask == nil:
 		return fmt.Errorf("%w: sudo wants a password of %s, and there is no terminal to ask for it", ErrPermission, user)
 	}
+	c.talk.Close()
 	password, err := ask(ctx, fmt.Sprintf("[sudo] password of %s on %s: ", user, h.Name()))
 	if err != nil {
 		return fmt.Errorf("%w: no password for sudo: %w", ErrPermission, err)
 	}
 	err = c.open(narrate.WithSecret(ctx, password), h, scripts.AsRoot(s, password))
 	if exit, ok := errors.AsType[*host.ExitError](err); ok && exit.Code != 0 {
-		return fmt.Errorf("%w: sudo did not take the password: %w", ErrPermission, err)
+		return fmt.Errorf("%w: sudo refused: %w", ErrPermission, err)
 	}
 	return err
 }
@@ -52,8 +53,12 @@ func (c *conversation) open(ctx context.Context, h host.Host, s host.Script) err
 		return err
 	}
 	c.talk, c.over = talk, false
-	c.heard, err = c.next(ctx)
-	return err
+	w, err := c.next(ctx)
+	if err != nil {
+		return err
+	}
+	c.heard = w
+	return nil
 }
 
 // next returns what the script says, or what it complains of.

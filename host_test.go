@@ -160,3 +160,8 @@ func buildFor(t testing.TB, path, arch string) {
 		t.Fatalf("%v: %s", err, out)
 	}
 }
+
+// answer is a user who answers every question for a password alike.
+func answer(password string) func(context.Context, string) (string, error) {
+	return func(context.Context, string) (string, error) { return password, nil }
+}
