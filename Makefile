@@ -15,6 +15,8 @@ SHELL       := bash
 GO        ?= go
 TOOL       = $(GO) tool -modfile=tools/go.mod
 TESTFLAGS ?=
+# TestVictim is run, and killed, by other tests, and does nothing by itself.
+REPORT     = $(GO) -C tools run ./report -may-skip TestVictim
 FUZZTIME  ?= 30s
 FUZZJOBS  ?= 2
 
@@ -27,14 +29,16 @@ check:
 	$(GO) vet ./...
 	@echo "== staticcheck"
 	$(TOOL) staticcheck ./...
+	cd tools && $(GO) vet ./... && $(GO) tool staticcheck ./...
 	@echo "== tests, with the race detector"
-	$(GO) test -race $(TESTFLAGS) ./...
+	$(GO) -C tools test ./...
+	$(GO) test -race -json $(TESTFLAGS) ./... | $(REPORT)
 
 demo:
 	@$(GO) run ./cmd/davit demo
 
 test:
-	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test -json $(TESTFLAGS) ./... | $(REPORT)
 
 bench:
 	$(GO) test -run='^$$' -bench=. -benchmem $(TESTFLAGS) ./...
