@@ -156,7 +156,7 @@ func handshake(ctx context.Context, conn net.Conn, s *settings, o Options) (l *l
 	if err != nil {
 		return nil, failure{s, w, keys, a}.classify(err)
 	}
-	return newLink(sshConn, w, channels, requests, o), nil
+	return newLink(s.target.String(), sshConn, w, channels, requests, o), nil
 }
 
 // failure is what is known of a handshake that failed.
@@ -179,6 +179,11 @@ func (f failure) classify(err error) error {
 		return f.auth.failed(err)
 	case said == "":
 		return f.nothingSaid(err)
+	case strings.HasPrefix(said, "Exceeded MaxStartups"):
+		return &host.Error{
+			Kind: host.ErrUnreachable, Err: errors.New("too many others are signing in to the host just now"),
+			Hint: "try again, or raise MaxStartups in its sshd_config",
+		}
 	case !slices.ContainsFunc(strings.Split(said, "\n"), func(line string) bool { return strings.HasPrefix(line, "SSH-") }):
 		line, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
 		return &host.Error{

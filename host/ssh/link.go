@@ -16,9 +16,11 @@ import (
 
 // link is a connection to one SSH server, signed in.
 type link struct {
+	host string // its name
 	conn ssh.Conn
 	wire *wire
 	done chan struct{} // closed when the connection has ended
+	err  error         // valid then: why
 
 	mu  sync.Mutex
 	why error // why we closed it; nil if we did not
@@ -74,9 +76,9 @@ func (w *wire) silent() time.Duration {
 
 // newLink takes over a connection whose handshake is done, and closes it when the host no
 // longer gives a sign of life.
-func newLink(conn ssh.Conn, w *wire, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, o Options) *link {
+func newLink(name string, conn ssh.Conn, w *wire, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, o Options) *link {
 	w.quick.Store(false)
-	l := &link{conn: conn, wire: w, done: make(chan struct{})}
+	l := &link{host: name, conn: conn, wire: w, done: make(chan struct{})}
 	go ssh.DiscardRequests(requests)
 	go func() {
 		for channel := range channels {
@@ -84,7 +86,7 @@ func newLink(conn ssh.Conn, w *wire, channels <-chan ssh.NewChannel, requests <-
 		}
 	}()
 	go func() {
-		conn.Wait()
+		l.err = conn.Wait()
 		close(l.done)
 		w.Close()
 	}()
@@ -146,7 +148,17 @@ func (l *link) lost(err error) error {
 	if l.why != nil {
 		err = l.why
 	}
-	return &host.Error{Kind: host.ErrLost, Err: fmt.Errorf("connection lost: %w", err)}
+	return &host.Error{Host: l.host, Kind: host.ErrLost, Err: fmt.Errorf("connection lost: %w", err)}
+}
+
+// alive returns [host.ErrLost] if the link has ended.
+func (l *link) alive() error {
+	select {
+	case <-l.done:
+		return l.lost(l.err)
+	default:
+		return nil
+	}
 }
 
 // refused returns the error of a channel that could not be opened.

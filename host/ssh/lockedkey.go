@@ -60,7 +60,7 @@ func (r *keyring) unlock(path string, text []byte) (ssh.Signer, error) {
 		if err == nil {
 			return signer, nil
 		}
-		if !errors.Is(err, x509.IncorrectPasswordError) {
+		if passphrase != "" && !errors.Is(err, x509.IncorrectPasswordError) {
 			return nil, err
 		}
 		question = "wrong; the passphrase for the key " + path + ": "

@@ -57,12 +57,12 @@ type Options struct {
 	KeepAliveCount int
 }
 
-// withDefaults returns o with all that is 0 and has a default set to it.
+// withDefaults returns o with its defaults in place of what is 0 or less.
 func (o Options) withDefaults() Options {
-	if o.KeepAliveInterval == 0 {
+	if o.KeepAliveInterval <= 0 {
 		o.KeepAliveInterval = DefaultKeepAliveInterval
 	}
-	if o.KeepAliveCount == 0 {
+	if o.KeepAliveCount <= 0 {
 		o.KeepAliveCount = DefaultKeepAliveCount
 	}
 	return o
@@ -175,7 +175,8 @@ func (h *Host) link(ctx context.Context) (*link, error) {
 			return nil, context.Cause(h.over)
 		}
 	}
-	return h.links[len(h.links)-1], nil
+	l := h.links[len(h.links)-1]
+	return l, l.alive()
 }
 
 // ended returns the error of a call whose context has ended or whose host was closed.

@@ -111,7 +111,8 @@ func (t target) check() error {
 	if t.name == "" {
 		return errors.New("the name is empty")
 	}
-	for part, s := range map[string]string{"name": t.name, "user": t.user} {
+	for _, p := range [][2]string{{"name", t.name}, {"user", t.user}} {
+		part, s := p[0], p[1]
 		switch {
 		case strings.HasPrefix(s, "-"):
 			return errors.New("the " + part + " begins with a dash")

@@ -1,0 +1,138 @@
+//go:build unix
+
+package ssh_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/internal/testhost"
+)
+
+func TestAHostIsReachedThroughTwoJumpHosts(t *testing.T) {
+	t.Parallel()
+	first, second, last := testhost.Start(t), testhost.Start(t), testhost.Start(t)
+	target := write(t, "hello")
+	if err := os.Chmod(target, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	blocks := block(first, "first") + block(second, "second")
+	for name, config := range map[string]string{
+		"in one line":      block(last, "last", "ProxyJump first,second") + blocks,
+		"each by the next": block(last, "last", "ProxyJump second") + block(first, "first") + block(second, "second", "ProxyJump first"),
+		"for every host":   block(last, "last") + blocks + "Host !first *\n  ProxyJump first\n",
+	} {
+		h := open(t, "last", sshOptions(write(t, config)))
+		if got := runs(t, h, "id -un"); got != last.User+"\n" {
+			t.Errorf("%s: signed in as %q, want %s", name, got, last.User)
+		}
+		if first.Connections() == 0 {
+			t.Errorf("%s: not through the jump host", name)
+		}
+		h.Close()
+		for _, hop := range []*testhost.Host{first, second, last} {
+			testhost.Eventually(t, "no connection is left", func() bool { return hop.Connections() == 0 })
+		}
+	}
+}
+
+func TestTroubleAtAJumpHostNamesIt(t *testing.T) {
+	t.Parallel()
+	jump, last := testhost.Start(t, testhost.WithSSHD("AllowTcpForwarding no")), testhost.Start(t)
+	behind := block(last, "last", "ProxyJump jump")
+	open2 := func(config string) error { return connect(t, open(t, "last", sshOptions(write(t, config)))) }
+	fails(t, open2(behind+block(jump, "jump")), host.ErrConfig, "last", "does not forward", "AllowTcpForwarding")
+	unknown := strings.ReplaceAll(block(jump, "jump"), jump.KnownHosts, os.DevNull)
+	fails(t, open2(behind+unknown), host.ErrHostKeyUnknown, "last", "jump host jump: the host key is not known")
+	wrong := strings.ReplaceAll(block(jump, "jump"), jump.IdentityFile, last.IdentityFile)
+	fails(t, open2(behind+wrong), host.ErrAuth, "last", "jump host jump: the host does not let")
+	fails(t, open2(behind+block(jump, "jump", "ProxyJump other")+"Host other\n  ProxyJump jump\n"), host.ErrConfig, "last", "loop")
+	_, port, _ := net.SplitHostPort(testhost.Refused(t))
+	fails(t, open2(behind+"Host jump\n  HostName 127.0.0.1\n  Port "+port+"\n"), host.ErrUnreachable, "last", "jump host jump: dial tcp 127.0.0.1:"+port)
+}
+
+func TestAStallBehindAJumpHostEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	jump := testhost.Start(t)
+	_, port, _ := net.SplitHostPort(testhost.StallingHandshake(t))
+	config := block(jump, "jump") + "Host last\n  HostName 127.0.0.1\n  ProxyJump jump\n  IdentityAgent none\n  Port " + port + "\n"
+	h := open(t, "jump", sshOptions(write(t, config)))
+	if err := connect(t, h); err != nil {
+		t.Fatal(err)
+	}
+	endsWithContext(t, open(t, "last", sshOptions(write(t, config))))
+}
+
+func TestAHostThatForbidsForwardingSaysSo(t *testing.T) {
+	t.Parallel()
+	h := testhost.Start(t, testhost.WithSSHD("AllowTcpForwarding no"))
+	ctx, _ := told(t)
+	_, err := open(t, h.Target(), options(t, h)).Dial(ctx, "tcp", "127.0.0.1:80")
+	fails(t, err, host.ErrConfig, h.Target(), "127.0.0.1:80", "AllowTcpForwarding")
+}
+
+func TestAProxyCommandIsSpokenThrough(t *testing.T) {
+	t.Parallel()
+	jump, last := testhost.Start(t), testhost.Start(t)
+	testhost.Need(t, "ssh")
+	pid := filepath.Join(t.TempDir(), "pid")
+	args := jump.SSH()
+	command := fmt.Sprintf("/bin/sh -c 'echo $$ >%s; ssh -W %%h:%%p %s'", pid, strings.Join(args, " "))
+	h := open(t, "last", sshOptions(write(t, block(last, "last", "ProxyCommand "+command))))
+	if got := runs(t, h, "id -un"); got != last.User+"\n" {
+		t.Errorf("signed in as %q, want %s", got, last.User)
+	}
+	group, err := strconv.Atoi(strings.TrimSpace(read(t, pid)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(-group, 0); err != nil {
+		t.Errorf("the command's group: %v", err)
+	}
+	h.Close()
+	testhost.Eventually(t, "the command's whole group has ended", func() bool {
+		return syscall.Kill(-group, 0) == syscall.ESRCH
+	})
+}
+
+func TestAProxyCommandThatFailsSaysWhy(t *testing.T) {
+	t.Parallel()
+	for command, words := range map[string]string{
+		"/bin/sh -c 'echo no way to %h >&2; exit 3'": "no way to 127.0.0.1",
+		"/bin/sh -c 'exit 3'":                        "exit status 3",
+		"/nonexistent/command":                       "/nonexistent/command",
+		"/bin/sh -c 'exit 0'":                        "said nothing",
+	} {
+		config := "Host x\n  HostName 127.0.0.1\n  IdentityAgent none\n  ProxyCommand " + command + "\n"
+		fails(t, connect(t, open(t, "x", sshOptions(write(t, config)))), host.ErrUnreachable, "x", "ProxyCommand", words)
+	}
+	config := "Host x\n  HostName 127.0.0.1\n  IdentityAgent none\n  ProxyCommand sleep 1000\n"
+	endsWithContext(t, open(t, "x", sshOptions(write(t, config))))
+}
+
+func TestAConnectionThroughTheHostIsNotLostInTheMiddle(t *testing.T) {
+	t.Parallel()
+	h := testhost.Start(t)
+	far := open(t, h.Target(), options(t, h))
+	ctx, _ := told(t)
+	conn, err := far.Dial(ctx, "tcp", h.Addr) // its own sshd, which speaks first
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	hello := make([]byte, 4)
+	if _, err := io.ReadFull(conn, hello); err != nil || string(hello) != "SSH-" {
+		t.Errorf("got %q, %v", hello, err)
+	}
+	if got := conn.RemoteAddr().String(); got != h.Addr {
+		t.Errorf("remote address %q, want %q", got, h.Addr)
+	}
+}
