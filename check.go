@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultCheckTimeout is the time that a check has, all of it.
-const DefaultCheckTimeout = 10 * time.Second
+const DefaultCheckTimeout = 30 * time.Second
 
 // CheckOptions say what to look for on a host.
 type CheckOptions struct {
@@ -22,6 +22,14 @@ type CheckOptions struct {
 	Timeout time.Duration // the hard limit; DefaultCheckTimeout if 0
 	// Password is asked as in InstallOptions.
 	Password func(ctx context.Context, question string) (string, error)
+}
+
+// Validate returns an error of kind [ErrUsage] if the options cannot be used whatever the host.
+func (o CheckOptions) Validate() error {
+	if o.Timeout < 0 {
+		return usage("the time limit is %v; it must be more than 0", o.Timeout)
+	}
+	return validPlace(o.Scope, o.Dir)
 }
 
 // Report is what a look at a host found.
@@ -57,10 +65,7 @@ type Finding struct {
 func Check(ctx context.Context, h host.Host, o CheckOptions) (Report, error) {
 	ctx = narrate.WithActor(narrate.WithHost(ctx, h.Name()), "check")
 	c := &check{CheckOptions: o, host: h}
-	err := validPlace(o.Scope, o.Dir)
-	if err == nil && o.Timeout < 0 {
-		err = usage("the time limit is %v; it must be more than 0", o.Timeout)
-	}
+	err := o.Validate()
 	if err == nil {
 		limit := deadline.Limit{Label: "Check host", After: cmp.Or(o.Timeout, DefaultCheckTimeout)}
 		report, failed := deadline.Value(ctx, limit, c.run)

@@ -1,6 +1,7 @@
 package davit_test
 
 import (
+	"context"
 	"crypto/rand"
 	"os"
 	"os/exec"
@@ -147,4 +148,26 @@ func allow(t *testing.T, h *testhost.Host, rule string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("chpasswd: %v: %s", err, out)
 	}
+}
+
+// crowded is a host on which scripts share their process group with the server, as dropbear's do.
+type crowded struct{ host.Host }
+
+func (c crowded) Exec(ctx context.Context, command string) (host.Process, error) {
+	return c.Host.Exec(ctx, "/bin/sh -c "+host.Quote(command)+"; echo >~/server-lives")
+}
+
+func TestAServerInOurProcessGroupIsNotEnded(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	h := local.New()
+	defer h.Close()
+	ctx, _ := told(t)
+	if _, err := davit.Install(ctx, crowded{h}, davit.InstallOptions{Binary: program(t, "here", 100)}); err != nil {
+		t.Fatal(err)
+	}
+	testhost.Eventually(t, "the server goes on", func() bool {
+		_, err := os.Stat(home + "/server-lives")
+		return err == nil
+	})
 }

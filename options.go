@@ -156,12 +156,15 @@ func logLine(operation, sha256 string) string {
 
 // Plan is what an install would do on a host.
 type Plan struct {
-	Lines   []string     // the steps in words, in order
-	Scripts []PlanScript // what would run there, to the letter
+	Lines   []string     `json:"lines"`   // the steps in words, in order
+	Scripts []PlanScript `json:"scripts"` // what would run there, to the letter
 }
 
 // PlanScript is one script of a plan.
-type PlanScript struct{ Name, Text string }
+type PlanScript struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
 
 // Plan returns what Install would do, without connecting to any host.
 func (o InstallOptions) Plan(ctx context.Context) (Plan, error) {

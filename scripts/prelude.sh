@@ -9,6 +9,37 @@ trap '' PIPE # when our side is gone, speaking must not keep us from cleaning up
 
 tell() { printf '%s %s\n' "$sentinel" "$*" 2>/dev/null; }
 
+# stat_of PID FIELD prints a field of /proc/PID/stat, counted from the state, which is the first.
+stat_of() {
+	[ -r "/proc/$1/stat" ] && read -r stat <"/proc/$1/stat" || return
+	field=$2
+	# shellcheck disable=SC2086
+	set -- ${stat##*) }
+	shift $((field - 1))
+	printf '%s' "$1"
+}
+
+# end_group ends our process group, ourselves too unless we ignore TERM. An SSH server may be in it
+# (dropbear makes no group of ours): then all but those that we descend from.
+group=$(stat_of $$ 3)
+end_group() {
+	if [ "${group:-$$}" = $$ ]; then
+		kill -s TERM 0
+		return
+	fi
+	above=' ' pid=$$
+	while pid=$(stat_of "$pid" 2) && [ "$(stat_of "$pid" 3)" = "$group" ]; do
+		above="$above$pid "
+	done
+	for pid in /proc/[0-9]*; do
+		pid=${pid#/proc/}
+		case $above in
+		*" $pid "*) ;;
+		*) [ "$(stat_of "$pid" 3)" != "$group" ] || kill -s TERM "$pid" ;;
+		esac
+	done 2>/dev/null
+}
+
 clean() { :; } # a script that leaves something behind says here how to remove it
 
 # end WORD...: the one way out. What runs is ended first, then what it left is removed, then the
@@ -16,7 +47,7 @@ clean() { :; } # a script that leaves something behind says here how to remove i
 end() {
 	trap '' HUP INT TERM
 	trap - EXIT
-	kill -s TERM 0
+	end_group
 	wait
 	clean "$@" 2>/dev/null
 	tell end "$@"
@@ -31,7 +62,7 @@ trap 'end broken' EXIT
 
 # One guard is the end of input: whoever reads it ends the script. This is the other one, for a
 # network that swallows packets.
-{ sleep "$seconds" && kill -s TERM 0; } &
+{ sleep "$seconds" && end_group; } &
 
 has() { command -v "$1" >/dev/null 2>&1; }
 

@@ -59,15 +59,7 @@ is_alive() {
 
 # birth PID prints when a process was started, which a later one of the same number was not.
 birth() {
-	if [ -r "/proc/$1/stat" ]; then
-		read -r stat <"/proc/$1/stat"
-		# shellcheck disable=SC2086
-		set -- ${stat##*) }
-		shift 19
-		printf '%s' "$1"
-	else
-		ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _
-	fi
+	stat_of "$1" 20 || ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _
 }
 
 # receive FORM takes what is sent as zstd, gzip or plain.
