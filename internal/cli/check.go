@@ -57,7 +57,7 @@ func (c *check) Run(ctx context.Context) error {
 	}
 	u := newUI(c.std, c.output)
 	o := davit.CheckOptions{Scope: davit.Scope(c.Scope), Dir: c.Dir, Timeout: c.Timeout, Password: u.ask()}
-	if err := o.Validate(); err != nil {
+	if err := asUsage(o.Validate()); err != nil {
 		return err
 	}
 	hosts, err := c.open(u.ask())
