@@ -42,23 +42,14 @@ func ecdsaKey(t *testing.T, path string) ssh.PublicKey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeKey(t, path, key, "")
-	return public(t, key.Public())
-}
-
-// writeKey writes a private key, encrypted if there is a passphrase.
-func writeKey(t *testing.T, path string, key any, passphrase string) {
-	t.Helper()
 	block, err := ssh.MarshalPrivateKey(key, "")
-	if passphrase != "" {
-		block, err = ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte(passphrase))
-	}
 	if err == nil {
 		err = os.WriteFile(path, pem.EncodeToMemory(block), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return public(t, key.Public())
 }
 
 func newEd25519(t *testing.T) ed25519.PrivateKey {

@@ -47,7 +47,8 @@ func startKeeper(d duty) (*keeper, error) {
 	}
 	k := &keeper{duty: d, cmd: exec.Command("/proc/self/exe")}
 	k.cmd.Args[0] = "testhost-keeper " + d.Dir
-	k.cmd.Env = append(os.Environ(), keeperEnv+"="+string(encoded))
+	// The race detector would have the keeper sleep for a second before it exits.
+	k.cmd.Env = append(os.Environ(), keeperEnv+"="+string(encoded), "GORACE=atexit_sleep_ms=0")
 	k.cmd.SysProcAttr = ownSession()
 	k.cmd.Stderr = &k.stderr
 	if k.stdin, err = k.cmd.StdinPipe(); err != nil {
