@@ -53,8 +53,10 @@ func TestSuitRefusesBeforeAByteIsSent(t *testing.T) {
 		change func(*facts, *artifact.File)
 		want   string
 	}{
-		"a full disk": {func(f *facts, _ *artifact.File) { f.free = 5 << 20 },
-			"not enough space: worker needs 11 MiB below /srv, 5 MiB are free"},
+		"a full disk": {
+			func(f *facts, _ *artifact.File) { f.free = 5 << 20 },
+			"not enough space: worker needs 11 MiB below /srv, 5 MiB are free",
+		},
 		"an older glibc": {func(f *facts, a *artifact.File) {
 			a.Needs.Libc, a.Needs.LibcVersion = "glibc", "2.38"
 			f.platform.Libc, f.platform.LibcVersion = "glibc", "2.31"

@@ -162,13 +162,22 @@ func TestAHostThatCannotTakeIt(t *testing.T) {
 		words   []string
 	}{
 		"another architecture": {arm, nil, []string{"linux/arm64", "linux/amd64", "GOARCH=amd64 go build"}},
-		"home read-only": {script, []testhost.Option{testhost.Ordinary, testhost.WithPrepare(func(h *testhost.Host) { os.Chmod(h.Home, 0o555) })},
-			[]string{"cannot write to"}},
-		"something in the way": {script, []testhost.Option{testhost.WithFile(".local/bin/worker", "theirs")},
-			[]string{".local/bin/worker is there and is not Davit's", "--name"}},
+		"home read-only": {
+			script,
+			[]testhost.Option{testhost.Ordinary, testhost.WithPrepare(func(h *testhost.Host) { os.Chmod(h.Home, 0o555) })},
+			[]string{"cannot write to"},
+		},
+		"something in the way": {
+			script,
+			[]testhost.Option{testhost.WithFile(".local/bin/worker", "theirs")},
+			[]string{".local/bin/worker is there and is not Davit's", "--name"},
+		},
 		"no way to verify": {script, []testhost.Option{testhost.WithPath(testhost.BaseTools...)}, []string{"sha256sum"}},
-		"a file as home of all": {script, []testhost.Option{testhost.WithFile(".local/share/davit", "theirs")},
-			[]string{"cannot write to", ".local/share/davit"}},
+		"a file as home of all": {
+			script,
+			[]testhost.Option{testhost.WithFile(".local/share/davit", "theirs")},
+			[]string{"cannot write to", ".local/share/davit"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

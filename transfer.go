@@ -2,7 +2,6 @@ package davit
 
 import (
 	"bytes"
-
 	"context"
 	"io"
 
