@@ -231,22 +231,22 @@ func TestADeadlineInEveryPhase(t *testing.T) {
 		action string // when it is told, the network swallows everything
 		words  []string
 	}{
-		"connect":         {"/usr/bin", "connecting", []string{"timed out after 2 seconds (connect", "nothing was touched"}},
-		"transfer":        {"/usr/bin", "progress", []string{"timed out after 2 seconds (transfer, ", " bytes sent)", "removes by itself", "davit check"}},
-		"verify":          {slow, "", []string{"timed out after 2 seconds (verify)", "nothing is left of the attempt"}},
-		"verify, unheard": {slow, "chmod", []string{"timed out after 2 seconds (verify)", "ends by itself"}},
+		"connect":         {"/usr/bin", "connecting", []string{"timed out after 8 seconds (connect", "nothing was touched"}},
+		"transfer":        {"/usr/bin", "progress", []string{"timed out after 8 seconds (transfer, ", " bytes sent)", "removes by itself", "davit check"}},
+		"verify":          {slow, "", []string{"timed out after 8 seconds (verify)", "nothing is left of the attempt"}},
+		"verify, unheard": {slow, "chmod", []string{"timed out after 8 seconds (verify)", "ends by itself"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := site{testhost.Start(t, testhost.WithEnv("PATH", c.path+":/usr/bin:/bin")), t}
-			link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 16 << 20})
+			link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
 			h := s.Via(link.Addr())
 			ctx, rec := told(t)
 			if c.action != "" {
 				ctx = when(ctx, c.action, link.Blackhole)
 			}
 			began := time.Now()
-			_, err := davit.Install(ctx, dial(t, h), davit.InstallOptions{Binary: program(t, "two", 8<<20), Name: "worker", Timeout: 2 * time.Second})
+			_, err := davit.Install(ctx, dial(t, h), davit.InstallOptions{Binary: program(t, "two", 8<<20), Name: "worker", Timeout: 8 * time.Second})
 			if took := time.Since(began); took > soon {
 				t.Errorf("returned after %v", took)
 			}
@@ -255,7 +255,7 @@ func TestADeadlineInEveryPhase(t *testing.T) {
 				t.Errorf("%v is not context.DeadlineExceeded", err)
 			}
 			events := rec.Events()
-			if last := events[len(events)-1]; last.Action != "timeout" || last.Message != "❌ Install daemon TIMED OUT after 2s" {
+			if last := events[len(events)-1]; last.Action != "timeout" || last.Message != "❌ Install daemon TIMED OUT after 8s" {
 				t.Errorf("the last word is %+v", last)
 			}
 			s.assertWhole("")

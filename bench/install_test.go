@@ -28,7 +28,10 @@ const repetitions = 5
 // OpenSSH: mkdir, scp, chmod, test. Both sides use the same key exchange. The network is a proxy
 // in this process, which does not delay the handshake of TCP.
 func BenchmarkFirstInstall(b *testing.B) {
-	binary := filepath.Join(runtime.GOROOT(), "bin", "go")
+	binary, err := filepath.EvalSymlinks(testhost.Need(b, "go"))
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, roundTrip := range []time.Duration{0, 50 * time.Millisecond} {
 		b.Run(fmt.Sprintf("rtt=%v", roundTrip), func(b *testing.B) {
 			h := testhost.Start(b, testhost.WithSSHD("KexAlgorithms curve25519-sha256"))
