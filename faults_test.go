@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/davit-sh/davit"
@@ -334,4 +336,37 @@ func TestWhatArrivesAlteredNeverRuns(t *testing.T) {
 	_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: two, Name: "worker"})
 	explained(t, err, davit.ExitFailed, "changed since it was opened", "let the build finish", id(t, one)+", as before")
 	s.assertWhole(id(t, one))
+}
+
+// hanging is a host that never answers, and ignores every context.
+type hanging struct {
+	nowhere
+	released chan struct{}
+}
+
+func (h hanging) Connect(context.Context) error {
+	<-h.released
+	return nil
+}
+
+func TestTheCallerIsAnsweredAtTheLimitWhateverHangs(t *testing.T) {
+	t.Parallel()
+	binary := program(t, "x", 100)
+	synctest.Test(t, func(t *testing.T) {
+		h := hanging{released: make(chan struct{})}
+		rec := &narrate.Recorder{}
+		ctx := narrate.WithNarrator(t.Context(), narrate.New(rec))
+		began := time.Now()
+		_, err := davit.Install(ctx, h, davit.InstallOptions{Binary: binary})
+		if took := time.Since(began); took != 5*time.Minute {
+			t.Errorf("answered after %v", took)
+		}
+		explained(t, err, davit.ExitDeadline, "install daemon timed out after 300 seconds (connect)")
+		want := []string{"start", "install_start", "connecting", "abandoned", "timeout"}
+		if got := rec.Actions(); !slices.Equal(got, want) {
+			t.Errorf("told %q", got)
+		}
+		close(h.released)
+		synctest.Wait()
+	})
 }

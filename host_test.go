@@ -82,7 +82,7 @@ type site struct {
 // and nothing of ours but that remains there.
 func (s site) assertWhole(releases ...string) {
 	s.t.Helper()
-	testhost.Eventually(s.t, "no process of ours is left", func() bool { return len(s.Processes("davit-")) == 0 })
+	s.assertQuiet()
 	base := filepath.Join(s.Home, ".local/share/davit/worker")
 	for _, pattern := range []string{"incoming-*", "lock"} {
 		if left, _ := filepath.Glob(filepath.Join(base, pattern)); len(left) > 0 {
@@ -107,6 +107,19 @@ func (s site) assertWhole(releases ...string) {
 		return
 	}
 	s.t.Errorf("current is %q, want one of %q", current, releases)
+}
+
+// assertQuiet fails the test unless nothing runs on the host any more, but for the daemon.
+func (s site) assertQuiet() {
+	s.t.Helper()
+	testhost.Eventually(s.t, "no process of ours is left", func() bool {
+		for _, p := range s.Processes("") {
+			if len(p.Args) == 0 || !strings.HasSuffix(p.Args[0], "/worker") {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // install installs the executable at path as "worker" and fails the test if that does.

@@ -94,14 +94,21 @@ func (i *install) tell(ctx context.Context) error {
 func (i *install) connect(ctx context.Context) error {
 	ctx = i.steps.begin(ctx, "connect")
 	narrate.Sayf(ctx, "connecting", "🔌 Connecting to %s", i.host.Name())
-	read := make(chan error, 1)
+	type digest struct {
+		sha256 string
+		err    error
+	}
+	read := make(chan digest, 1)
 	go func() {
-		var err error
-		i.sha256, err = i.file.Digest(ctx)
-		read <- err
+		sha256, err := i.file.Digest(ctx)
+		read <- digest{sha256, err}
 	}()
-	err := i.host.Connect(ctx)
-	return errors.Join(err, <-read)
+	if err := i.host.Connect(ctx); err != nil {
+		return err
+	}
+	d := <-read
+	i.sha256 = d.sha256
+	return d.err
 }
 
 // probe learns what the host is and has, and refuses what cannot work there.

@@ -16,13 +16,13 @@ import (
 )
 
 // victimEnv makes a client of the test binary, which is to be killed: target, identity,
-// known_hosts and executable, by lines.
+// known_hosts, executable, scope and directory, by lines.
 const victimEnv = "DAVIT_VICTIM"
 
 // TestVictim is no test by itself.
 func TestVictim(t *testing.T) {
 	args := strings.Split(os.Getenv(victimEnv), "\n")
-	if len(args) != 4 {
+	if len(args) != 6 {
 		t.Skip("only run by TestAKilledClientLeavesNothing")
 	}
 	conn, err := ssh.New(args[0], ssh.Options{ConfigFile: os.DevNull, Identities: args[1:2], KnownHostsFiles: args[2:3]})
@@ -33,7 +33,9 @@ func TestVictim(t *testing.T) {
 		_, err := fmt.Println("victim", e.Action, e.Attrs["done"])
 		return err
 	})))
-	_, err = davit.Install(ctx, conn, davit.InstallOptions{Binary: args[3], Name: "worker"})
+	_, err = davit.Install(ctx, conn, davit.InstallOptions{
+		Binary: args[3], Name: "worker", Scope: davit.Scope(args[4]), Dir: args[5],
+	})
 	t.Fatalf("it was not killed: %v", err)
 }
 
@@ -47,7 +49,7 @@ func TestAKilledClientLeavesNothing(t *testing.T) {
 				one, two := program(t, "one", 1<<10), program(t, "two", 4<<20)
 				s.install(one)
 				link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
-				killAt(t, s.Via(link.Addr()), two, at)
+				killAt(t, s.Via(link.Addr()), at, two, "user", "")
 				releases := []string{id(t, one)}
 				if at == "chmod" { // all of it had arrived
 					releases = append(releases, id(t, two))
@@ -60,11 +62,25 @@ func TestAKilledClientLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAKilledClientLeavesNothingOfRootsEither(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t)
+	testhost.Need(t, "sudo")
+	s := site{testhost.Start(t, testhost.Ordinary), t}
+	allow(t, s.Host, "NOPASSWD: ALL")
+	link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
+	killAt(t, s.Via(link.Addr()), "progress", program(t, "two", 4<<20), "system", s.Home+"/opt")
+	s.assertQuiet()
+	if left, err := os.ReadDir(s.Home + "/opt"); err == nil {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
 // killAt starts an install in a process of its own and kills it when it tells the action.
-func killAt(t *testing.T, h *testhost.Host, binary, action string) {
+func killAt(t *testing.T, h *testhost.Host, action, binary, scope, dir string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestVictim$")
-	cmd.Env = append(os.Environ(), victimEnv+"="+strings.Join([]string{h.Target(), h.IdentityFile, h.KnownHosts, binary}, "\n"))
+	cmd.Env = append(os.Environ(), victimEnv+"="+strings.Join([]string{h.Target(), h.IdentityFile, h.KnownHosts, binary, scope, dir}, "\n"))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
