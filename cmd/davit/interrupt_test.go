@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -30,6 +31,8 @@ func davitOn(t *testing.T, h *testhost.Host, args ...string) *exec.Cmd {
 	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// Whoever runs the tests may ignore SIGHUP, but what a Go program catches its children do not.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	cmd := exec.Command("davit", append([]string{"install", "--ssh-config", config, bulky(t), "far"}, args...)...)
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil && cmd.Process != nil {

@@ -86,9 +86,10 @@ func TestNothingOfAHostOutlivesItsTest(t *testing.T) {
 			t.Run("while it lives", func(t *testing.T) {
 				h = testhost.Start(t, login)
 				h.Run(daemonize)
-				if left = h.Processes("sleep 1000"); len(left) == 0 {
-					t.Fatal("the daemon does not run")
-				}
+				testhost.Eventually(t, "the daemon runs", func() bool {
+					left = h.Processes("sleep 1000")
+					return len(left) > 0
+				})
 			})
 			if h != nil {
 				assertGone(t, h, left)
