@@ -18,6 +18,7 @@ type conversation struct {
 	talk  *host.Talk
 	steps steps
 	over  bool       // the script has said its last word
+	now   *string    // the release that is current, as the script said last; nil if it has not
 	heard host.Words // what it said first, until it is asked for
 }
 
@@ -63,25 +64,37 @@ func (c *conversation) open(ctx context.Context, h host.Host, s host.Script) err
 
 // next returns what the script says, or what it complains of.
 func (c *conversation) next(ctx context.Context) (host.Words, error) {
-	if c.heard.First != "" {
-		w := c.heard
+	if w := c.heard; w.First != "" {
 		c.heard = host.Words{}
 		return w, nil
 	}
 	w, err := c.talk.Hear(ctx)
-	switch {
-	case err != nil:
-		c.over = !errors.Is(err, host.ErrLost) && ctx.Err() == nil
+	if err != nil {
 		return w, err
-	case w.First == "failed":
-		return w, refusal(w.Rest)
-	case w.First == "end":
-		c.over = true
-		if why, failed := strings.CutPrefix(w.Rest, "failed "); failed {
-			return w, refusal(why)
+	}
+	c.note(w)
+	said := w.Rest
+	if w.First == "end" {
+		var failed bool
+		if said, failed = strings.CutPrefix(said, "failed "); !failed {
+			return w, nil
 		}
 	}
+	if w.First == "failed" || w.First == "end" {
+		return w, refusal(said)
+	}
 	return w, nil
+}
+
+// note remembers what will be asked for when all is over.
+func (c *conversation) note(w host.Words) {
+	switch w.First {
+	case "current":
+		release := strings.TrimPrefix(w.Rest, "releases/")
+		c.now = &release
+	case "end":
+		c.over = true
+	}
 }
 
 // hear waits for one word of the script's; any other is against the protocol.
@@ -93,7 +106,7 @@ func (c *conversation) hear(ctx context.Context, word string) (host.Words, error
 			return w, err
 		case w.First == "end":
 			return w, fmt.Errorf("%w: its side ended: %s", ErrRefused, w.Rest)
-		case w.First != "made":
+		case w.First != "made" && w.First != "current":
 			return w, fmt.Errorf("%w: it said %q where %q was expected", ErrRefused, w.First, word)
 		}
 	}
@@ -148,12 +161,15 @@ func (c *conversation) stop(ctx context.Context) bool {
 		return true
 	}
 	if c.say(ctx, "abort") != nil {
-		return false
+		return c.over // it may have ended by itself just now
 	}
 	for {
 		w, err := c.talk.Hear(ctx)
-		if err != nil || w.First == "end" {
-			return err == nil
+		if err != nil {
+			return false
+		}
+		if c.note(w); c.over {
+			return true
 		}
 	}
 }

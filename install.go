@@ -237,9 +237,16 @@ const stateUnheard = "the host ends by itself what was begun there; it runs the 
 
 // state says what the host is like; heard is that it has told us so itself.
 func (i *install) state(heard bool) string {
-	runs := i.Name + " is not installed there"
-	if i.facts.current != "" {
-		runs = "its current release is " + i.facts.current + ", as before"
+	now := i.facts.current
+	if i.now != nil {
+		now = *i.now
+	}
+	runs := "its current release is " + now
+	switch {
+	case now == "":
+		runs = i.Name + " is not installed there"
+	case now == i.facts.current:
+		runs += ", as before"
 	}
 	switch {
 	case i.talk == nil || !i.begun && (heard || i.facts.root == ""):

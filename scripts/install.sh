@@ -9,6 +9,7 @@
 
 clean() {
 	rm -rf "$incoming" "$bin/.$name-$random"
+	tell current "$(link_of "$base/current")"
 	if [ -n "$locked" ]; then
 		case $1 in
 		'done') ;;

@@ -56,13 +56,14 @@ end() {
 
 fail() { end failed "$@"; }
 
+# One guard is the end of input: whoever reads it ends the script. This is the other one, for a
+# network that swallows packets. It starts before there are traps: a signal that meets a new process
+# while that still has ours is lost, and we would wait for the clock.
+{ sleep "$seconds" && end_group; } &
+
 trap 'end hung up' HUP INT
 trap 'end overdue' TERM
 trap 'end broken' EXIT
-
-# One guard is the end of input: whoever reads it ends the script. This is the other one, for a
-# network that swallows packets.
-{ sleep "$seconds" && end_group; } &
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
