@@ -235,6 +235,7 @@ func (s *steps) begin(ctx context.Context, name string) context.Context {
 	s.end()
 	s.list = append(s.list, Step{Name: name})
 	s.began = time.Now()
+	deadline.Enter(ctx, name)
 	return narrate.WithStep(ctx, name)
 }
 

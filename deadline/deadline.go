@@ -110,6 +110,7 @@ func (o outcome[T]) result(work context.Context, fr *frame) (T, error) {
 // frame is one open limit.
 type frame struct {
 	limit Limit
+	outer *frame    // the limit that this one is nested in; nil if there is none
 	own   *Error    // this limit's
 	work  time.Time // when the function's context ends
 	hard  time.Time // when the caller has its answer
@@ -128,6 +129,7 @@ func open(ctx context.Context, l Limit) (context.Context, *frame, context.Cancel
 	f := &frame{limit: l, hard: now.Add(l.After), last: context.WithoutCancel(ctx)}
 	f.work = f.hard.Add(-Reserve(l.After))
 	if p := frameOf(ctx); p != nil {
+		f.outer = p
 		// The outer limit is kept open long enough for it to tell what this one left.
 		if outer := p.hard.Add(-p.hard.Sub(p.work) / 4); outer.Before(f.hard) {
 			f.hard = outer
@@ -204,6 +206,14 @@ func Cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 		}
 	}
 	return context.WithDeadline(context.WithoutCancel(ctx), end)
+}
+
+// Enter notes for the errors of ctx's limits that the work is in step now. What is told in a step
+// says the same; Enter is for the time before anything is told.
+func Enter(ctx context.Context, step string) {
+	for f := frameOf(ctx); f != nil; f = f.outer {
+		_ = f.own.at.Emit(narrate.Event{Step: step}) // which never fails
+	}
 }
 
 // Remaining returns the time until the caller of ctx's limit has its answer; ok is false when

@@ -143,6 +143,24 @@ func TestTheEarliestLimitWinsAndIsNamed(t *testing.T) {
 	}
 }
 
+func TestAStepIsNamedBeforeAnythingIsToldOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, _ := told()
+		err := deadline.Run(ctx, deadline.Limit{Label: "Outer", After: time.Second}, func(ctx context.Context) error {
+			return deadline.Run(ctx, deadline.Limit{Label: "Inner", After: time.Minute}, func(ctx context.Context) error {
+				narrate.Sayf(narrate.WithStep(ctx, "connect"), "connecting", "…")
+				deadline.Enter(ctx, "probe")
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		})
+		if err == nil || err.Error() != "outer timed out after 1 second (probe)" {
+			t.Errorf("error = %v", err)
+		}
+	})
+	deadline.Enter(t.Context(), "without a limit") // is nothing
+}
+
 func TestACancelledCallerIsAnsweredSoonAndTruthfully(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		why := errors.New("interrupted")
