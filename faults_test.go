@@ -315,6 +315,9 @@ func TestAnInterruptCleansUp(t *testing.T) {
 	_, err := davit.Install(ctx, dial(t, s.Via(link.Addr())), davit.InstallOptions{Binary: program(t, "two", 16<<20), Name: "worker"})
 	explained(t, err, davit.ExitInterrupted, "interrupted", "nothing is left of the attempt", "is not installed there")
 	s.assertWhole("")
+	if left := s.Run("ls -A ~/.local/share"); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
 }
 
 func TestWhatArrivesAlteredNeverRuns(t *testing.T) {

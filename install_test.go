@@ -139,3 +139,60 @@ func TestPlanShowsTheScriptsAndConnectsNowhere(t *testing.T) {
 		t.Errorf("plan: %+v", plan)
 	}
 }
+
+func TestADamagedReleaseIsSentAgain(t *testing.T) {
+	t.Parallel()
+	s := site{testhost.Start(t), t}
+	one := program(t, "one", 1<<10)
+	s.install(one)
+	s.Run("echo rot >>.local/share/davit/worker/current/worker")
+	if again := s.install(one); again.Outcome != davit.Installed || again.Sent == 0 {
+		t.Errorf("%+v", again)
+	}
+	s.assertWhole(id(t, one))
+}
+
+func TestTheLockOfADeadHolderHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		tools []string
+		lock  string
+	}{
+		"with flock":                      {[]string{"sha256sum", "flock"}, `echo "2026-01-01T00:00:00Z 1 1 x me@gone" >lock`},
+		"without flock":                   {[]string{"sha256sum"}, `ln -s "2026-01-01T00:00:00Z 4194305 1 x me@gone" lock`},
+		"another process with its number": {[]string{"sha256sum"}, `ln -s "2026-01-01T00:00:00Z 1 99999999999 x me@gone" lock`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site{testhost.Start(t, testhost.WithPath(append(c.tools, testhost.BaseTools...)...)), t}
+			one := program(t, "one", 1<<10)
+			s.Run("mkdir -p .local/share/davit/worker/incoming-dead/release; cd .local/share/davit/worker; " + c.lock)
+			s.install(one)
+			s.assertWhole(id(t, one))
+		})
+	}
+}
+
+func TestCheckLooksAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := site{testhost.Start(t), t}
+	one := program(t, "one", 1<<10)
+	s.install(one)
+	before := s.Run("find . | sort")
+	ctx, rec := told(t)
+	report, err := davit.Check(ctx, dial(t, s.Host), davit.CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []davit.InstalledDaemon{{Name: "worker", Release: id(t, one)}}
+	if !slices.Equal(report.Installed, want) || report.Home != s.Home || report.User != s.User || report.Tools["sha256sum"] == "" || report.Free <= 0 {
+		t.Errorf("%+v", report)
+	}
+	if after := s.Run("find . | sort"); after != before {
+		t.Errorf("something was touched: %s", after)
+	}
+	if got := rec.Actions(); !slices.Equal(got, []string{"start", "connecting", "probe"}) {
+		t.Errorf("actions %q", got)
+	}
+	s.assertQuiet()
+}
