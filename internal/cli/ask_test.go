@@ -27,8 +27,8 @@ func lockedKey(t *testing.T, passphrase string) (h *testhost.Host, config string
 	must(t, os.WriteFile(key, pem.EncodeToMemory(block), 0o600))
 	authorized, err := ssh.NewPublicKey(public)
 	must(t, err)
-	h = testhost.Start(t, testhost.WithFile(".ssh/keys", string(ssh.MarshalAuthorizedKey(authorized))),
-		testhost.WithSSHD("AuthorizedKeysFile %h/.ssh/keys", "StrictModes no"))
+	h = testhost.Start(t)
+	h.Authorize(authorized)
 	config = filepath.Join(t.TempDir(), "ssh_config")
 	must(t, os.WriteFile(config, []byte("IdentityFile "+key+"\nIdentitiesOnly yes\nIdentityAgent none\nUserKnownHostsFile "+h.KnownHosts+"\n"), 0o600))
 	return h, config

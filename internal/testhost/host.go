@@ -72,7 +72,7 @@ func (h *Host) ClientConfig() *ssh.ClientConfig {
 	}
 }
 
-// Run runs the sh script on the host and returns what it prints on stdout; the test fails if
+// Run runs the sh script in the host's home and returns what it prints on stdout; the test fails if
 // the script does.
 func (h *Host) Run(script string) string {
 	h.t.Helper()
@@ -101,7 +101,7 @@ func (h *Host) Try(script string) (string, error) {
 		return "", err
 	}
 	var stdout, stderr bytes.Buffer
-	session.Stdin = strings.NewReader("printf '" + strings.TrimSpace(ranHere) + "\\n'\n" + script)
+	session.Stdin = strings.NewReader("printf '" + strings.TrimSpace(ranHere) + "\\n'\ncd\n" + script)
 	session.Stdout, session.Stderr = &stdout, &stderr
 	// Any login shell understands this line; none of them has to understand the script.
 	err = session.Run(`exec /bin/sh -c 'eval "$(/bin/cat)"'`)
@@ -113,6 +113,16 @@ func (h *Host) Try(script string) (string, error) {
 		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return out, err
+}
+
+// Authorize lets in whoever has the private half of key, besides IdentityFile.
+func (h *Host) Authorize(key ssh.PublicKey) {
+	h.t.Helper()
+	file, err := os.OpenFile(h.path("authorized_keys"), os.O_APPEND|os.O_WRONLY, 0)
+	h.must(err)
+	defer file.Close()
+	_, err = file.Write(ssh.MarshalAuthorizedKey(key))
+	h.must(err)
 }
 
 // Log returns what sshd has logged so far.

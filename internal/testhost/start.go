@@ -40,7 +40,7 @@ func newHost(t testing.TB, c Config) *Host {
 	h := &Host{t: t, config: c}
 	if h.config.Login == LoginDefault {
 		h.config.Login = LoginSelf
-		if os.Getuid() == 0 {
+		if os.Getuid() == 0 || c.Shell != "" {
 			h.config.Login = LoginOrdinary
 		}
 	}
