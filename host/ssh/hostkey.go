@@ -23,6 +23,7 @@ type hostKeys struct {
 	ctx       context.Context // of the connection being made
 	addr      string          // as it stands in known_hosts: name:port
 	db        *knownhosts.HostKeyDB
+	originals map[string]string // the files that db has read copies of, by the copy's path
 	acceptNew bool
 	file      string        // takes new keys; "" if there is none
 	verified  ssh.PublicKey // the key that was found good
@@ -48,7 +49,10 @@ func newHostKeys(ctx context.Context, s *settings, o Options) (*hostKeys, error)
 		return err != nil || !info.Mode().IsRegular()
 	})
 	var err error
-	if k.db, err = knownhosts.NewDB(files...); err != nil {
+	k.db, k.originals, err = readKnownHosts(files, func(file string, line int, err error) {
+		narrate.Warnf(ctx, "known_hosts", "⚠️  %s:%d is left out: %v", file, line, err)
+	})
+	if err != nil {
 		return nil, &host.Error{
 			Kind: host.ErrConfig, Err: fmt.Errorf("read the known host keys: %w", err),
 			Hint: "correct or remove that line",
@@ -119,7 +123,7 @@ func (k *hostKeys) refuse(key ssh.PublicKey, err error) error {
 				Hint: "compare the fingerprint, then repeat with --accept-new-host-keys",
 			}
 		}
-		old := keyError.Want[0]
+		old := k.original(keyError.Want[0])
 		return &host.Error{
 			Kind: host.ErrHostKeyChanged,
 			Err: fmt.Errorf("the host key has changed, or somebody is in between: it shows %s, but %s:%d says %s",
@@ -130,10 +134,18 @@ func (k *hostKeys) refuse(key ssh.PublicKey, err error) error {
 	if revoked, ok := errors.AsType[*xknownhosts.RevokedError](err); ok {
 		return &host.Error{
 			Kind: host.ErrHostKeyChanged,
-			Err:  fmt.Errorf("the host shows a key that %s:%d revokes: %s", revoked.Revoked.Filename, revoked.Revoked.Line, shown),
+			Err:  fmt.Errorf("the host shows a key that %s:%d revokes: %s", k.original(revoked.Revoked).Filename, revoked.Revoked.Line, shown),
 		}
 	}
 	return &host.Error{Kind: host.ErrHostKeyUnknown, Err: fmt.Errorf("the host key cannot be verified: %w", err)}
+}
+
+// original returns a known key with the file that the user knows it from.
+func (k *hostKeys) original(known xknownhosts.KnownKey) xknownhosts.KnownKey {
+	if file, copied := k.originals[known.Filename]; copied {
+		known.Filename = file
+	}
+	return known
 }
 
 // accept makes key known. That it could not be written down is told, and no reason to stop.

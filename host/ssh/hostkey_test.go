@@ -50,6 +50,21 @@ func TestAChangedHostKeyIsRefusedFullStop(t *testing.T) {
 	}
 }
 
+func TestAKnownHostsLineThatCannotBeReadIsLeftOut(t *testing.T) {
+	t.Parallel()
+	h := testhost.Start(t)
+	other := testhost.NewKey(t, filepath.Join(t.TempDir(), "key")).PublicKey()
+	const rubbish = "old.example 1024 35 1234567890\n\nhost.example ssh-future AAAA\n" // a key of SSH 1, and one of a later day
+	o := options(t, h)
+	o.KnownHostsFiles = []string{write(t, rubbish+knownhosts.Line([]string{h.Addr}, h.HostKey)+"\n")}
+	if err := connect(t, open(t, h.Target(), o)); err != nil {
+		t.Error(err)
+	}
+	file := write(t, rubbish+knownhosts.Line([]string{h.Addr}, other)+"\n")
+	o.KnownHostsFiles = []string{file}
+	fails(t, connect(t, open(t, h.Target(), o)), host.ErrHostKeyChanged, h.Target(), file+":4", ssh.FingerprintSHA256(other))
+}
+
 func TestAKeyOfAnotherKindThanTheKnownOneIsAChangedKey(t *testing.T) {
 	t.Parallel()
 	h := testhost.Start(t)

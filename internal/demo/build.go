@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/narrate"
 )
 
@@ -95,7 +96,7 @@ func (b *builder) build(ctx context.Context, output, version string) error {
 		return err
 	}
 	narrate.Emit(ctx, narrate.Event{
-		Action: "build_complete", Message: fmt.Sprintf("✅ Built hello %s (%.1f MiB)", version, float64(info.Size())/(1<<20)),
+		Action: "build_complete", Message: fmt.Sprintf("✅ Built hello %s (%s)", version, davit.Bytes(info.Size())),
 		Attrs: map[string]any{"bytes": info.Size()},
 	})
 	return nil

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
+// first begins every sshd_config: of this one sshd takes the last value that it reads.
+const first = "MaxStartups 1000"
+
 // plain is the part of sshd_config that is the same for every host. sshd takes the first value
 // that it reads, so whatever stands before this wins.
 const plain = `
@@ -22,7 +25,6 @@ PidFile none
 PermitRootLogin yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-MaxStartups 1000
 UseDNS no
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
@@ -84,7 +86,7 @@ func (h *Host) start() error {
 // sshdConfig returns the whole sshd_config: what the test asked for first, then the host's own,
 // then Match blocks, because such a block ends only with the file.
 func (h *Host) sshdConfig() string {
-	var lines, blocks []string
+	lines, blocks := []string{first}, []string{}
 	for _, line := range h.config.SSHD {
 		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "match") {
 			blocks = append(blocks, line)
