@@ -20,6 +20,8 @@ type conversation struct {
 	over  bool       // the script has said its last word
 	now   *string    // the release that is current, as the script said last; nil if it has not
 	heard host.Words // what it said first, until it is asked for
+
+	password string // of sudo; "" if none was needed
 }
 
 // start starts the script, as root if the scope asks for that.
@@ -36,11 +38,11 @@ func (c *conversation) start(ctx context.Context, h host.Host, s host.Script, sc
 		return fmt.Errorf("%w: sudo wants a password of %s, and there is no terminal to ask for it", ErrPermission, user)
 	}
 	c.talk.Close()
-	password, err := ask(ctx, fmt.Sprintf("[sudo] password of %s on %s: ", user, h.Name()))
+	c.password, err = ask(ctx, fmt.Sprintf("[sudo] password of %s on %s: ", user, h.Name()))
 	if err != nil {
 		return fmt.Errorf("%w: no password for sudo: %w", ErrPermission, err)
 	}
-	err = c.open(narrate.WithSecret(ctx, password), h, scripts.AsRoot(s, password))
+	err = c.open(narrate.WithSecret(ctx, c.password), h, scripts.AsRoot(s, c.password))
 	if exit, ok := errors.AsType[*host.ExitError](err); ok && exit.Code != 0 {
 		return fmt.Errorf("%w: sudo refused: %w", ErrPermission, err)
 	}
@@ -112,8 +114,9 @@ func (c *conversation) hear(ctx context.Context, word string) (host.Words, error
 	}
 }
 
+// say says words to the script, whose output then belongs to ctx.
 func (c *conversation) say(ctx context.Context, words ...string) error {
-	c.talk.Tell(ctx)
+	c.talk.Tell(narrate.WithSecret(ctx, c.password))
 	return c.reason(ctx, c.talk.Say(ctx, words...))
 }
 

@@ -56,7 +56,7 @@ type install struct {
 // run is the whole of it, as a story.
 func (i *install) run(ctx context.Context) (Receipt, error) {
 	narrate.Sayf(ctx, "install_start", "📦 Installing %s (%s, %s) on %s", i.Name, Bytes(i.file.Size), i.file.Needs, i.host.Name())
-	err := i.tell(ctx)
+	err := i.perform(ctx)
 	i.receipt.Steps = i.steps.done()
 	i.receipt.Seconds = seconds(time.Since(i.receipt.Started))
 	if err != nil {
@@ -68,7 +68,7 @@ func (i *install) run(ctx context.Context) (Receipt, error) {
 	return i.receipt, nil
 }
 
-func (i *install) tell(ctx context.Context) error {
+func (i *install) perform(ctx context.Context) error {
 	if err := i.connect(ctx); err != nil {
 		return err
 	}

@@ -38,7 +38,6 @@ func send(ctx context.Context, talk *host.Talk, file *artifact.File, form string
 	defer meter.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	talk.Tell(ctx)
 	for c := range chunks(ctx, file, form) {
 		if c.err != nil {
 			return sent, c.err
