@@ -7,7 +7,6 @@ import (
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/fleet"
-	"github.com/davit-sh/davit/narrate"
 )
 
 // reportCheck prints what was seen of each host, and what could not be.
@@ -48,11 +47,7 @@ func seen(u *ui, r davit.Report) []string {
 	}
 	rows = append(rows, []string{"installed", orNone(installed)})
 	lines := append([]string{r.Host}, indent(table(rows))...)
-	lines = append(lines, findings(u, r.Findings)...)
-	for i, line := range lines {
-		lines[i] = narrate.Visible(line)
-	}
-	return lines
+	return append(lines, findings(u, r.Findings)...)
 }
 
 // findings says what would be in the way, and whether an install would work.

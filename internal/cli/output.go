@@ -167,10 +167,16 @@ func finalState(err error) string {
 	return narrate.Failed
 }
 
-// print prints lines of a result, unless stdout carries events.
+// print prints lines of a result, unless stdout carries events. What a host has said in them is
+// shown, never obeyed.
 func (u *ui) print(lines ...string) {
-	if !u.json {
-		fmt.Fprintln(u.std.Out, strings.Join(lines, "\n"))
+	if u.json {
+		return
+	}
+	for _, line := range lines {
+		for text := range strings.SplitSeq(line, "\n") {
+			fmt.Fprintln(u.std.Out, narrate.Visible(text))
+		}
 	}
 }
 

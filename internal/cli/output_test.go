@@ -137,3 +137,12 @@ func TestAQuestionThatWaitsForAnotherEndsWithItsContext(t *testing.T) {
 		t.Errorf("the first got %q", got)
 	}
 }
+
+func TestWhatAHostSaysInAResultIsShownAndNotObeyed(t *testing.T) {
+	var out bytes.Buffer
+	u := newUI(Streams{Out: &out, Err: io.Discard}, output{})
+	u.print(ending(u, davit.Receipt{Link: "/home/\x1b[2Jme/.local/bin/worker", Outcome: davit.UpToDate})...)
+	if text := out.String(); strings.Contains(text, "\x1b") || !strings.Contains(text, "/home/␛[2Jme/.local/bin/worker") {
+		t.Errorf("printed %q", text)
+	}
+}
