@@ -60,32 +60,36 @@ func (s Script) with(vars ...Var) Script {
 // padding are lines for a login's own start-up files to read, should they read stdin.
 const padding = "\n\n\n\n\n\n\n\n"
 
-// boot returns the command that reads and runs a text that follows on stdin. Every login shell
-// understands it: it has no newline, backslash or exclamation mark, and one pair of quotes. The
-// shell reads words byte by byte, and dd no more than the text, so that what follows is there for
-// the text itself.
-func boot(sentinel, text string) string {
-	return fmt.Sprintf(`exec /bin/sh -c 'while read -r l; do case $l in %s) break ;; esac; done; eval "$(dd ibs=1 obs=65536 count=%d 2>/dev/null)"'`,
-		sentinel, len(text))
+// boot returns the command that reads and runs a text that follows on stdin, between two lines of
+// the sentinel. Every login shell understands it: it has no newline and no exclamation mark, one
+// pair of single quotes, and a backslash only before an n. The shell reads byte by byte, and no
+// further, so that what follows is there for the text itself.
+func boot(sentinel string) string {
+	return fmt.Sprintf(`exec /bin/sh -c 'while read -r l; do case $l in %[1]s) break ;; esac; done; `+
+		`eval "$(while IFS= read -r l; do case $l in %[1]s) break ;; esac; printf "%%s\n" "$l"; done)"'`, sentinel)
+}
+
+// letter returns text as boot's command wants it on stdin.
+func letter(sentinel, text string) string {
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return padding + sentinel + "\n" + text + sentinel + "\n"
 }
 
 // start returns the command that starts s, and what must follow on its stdin.
 func (s Script) start(sentinel string, seconds int) (command string, stdin []byte) {
 	common := []Var{{"sentinel", sentinel}, {"seconds", fmt.Sprint(seconds)}}
-	text := s.with(common...).Text()
-	command = boot(sentinel, text)
-	stdin = fmt.Appendf(nil, "%s%s\n%s", padding, sentinel, text)
+	command = boot(sentinel)
+	stdin = []byte(letter(sentinel, s.with(common...).Text()))
 	if s.Through == nil {
 		return command, stdin
 	}
-	first := s.Through.with(append(common, Var{"next", command})...)
-	text = first.Text()
-	command = boot(sentinel, text)
-	before := fmt.Appendf(nil, "%s%s\n%s", padding, sentinel, text)
-	if first.Secret != "" {
-		before = append(before, first.Secret+"\n"...)
+	before := letter(sentinel, s.Through.with(append(common, Var{"next", command})...).Text())
+	if s.Through.Secret != "" {
+		before += s.Through.Secret + "\n"
 	}
-	return command, append(before, stdin...)
+	return command, append([]byte(before), stdin...)
 }
 
 // remaining returns how many seconds a script that is started now may run: as long as the caller

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -17,17 +16,18 @@ func TestTheCommandIsTheSameForEveryLoginShell(t *testing.T) {
 		Through: &Script{Name: "first", Body: "exec /bin/sh -c \"$next\"\n", Secret: "hunter2"},
 	}
 	command, stdin := s.start("davit-k3v9", 300)
-	second := "sentinel=davit-k3v9\nseconds=300\nname='it'\"'\"'s me'\necho \"$name\"\n"
-	boot := `exec /bin/sh -c 'while read -r l; do case $l in davit-k3v9) break ;; esac; done; eval "$(dd ibs=1 obs=65536 count=%d 2>/dev/null)"'`
-	first := "sentinel=davit-k3v9\nseconds=300\nnext=" + Quote(fmt.Sprintf(boot, len(second))) + "\nexec /bin/sh -c \"$next\"\n"
-	if want := fmt.Sprintf(boot, len(first)); command != want {
-		t.Errorf("command\n%s\nwant\n%s", command, want)
+	boot := `exec /bin/sh -c 'while read -r l; do case $l in davit-k3v9) break ;; esac; done; ` +
+		`eval "$(while IFS= read -r l; do case $l in davit-k3v9) break ;; esac; printf "%s\n" "$l"; done)"'`
+	if command != boot {
+		t.Errorf("command\n%s\nwant\n%s", command, boot)
 	}
-	want := padding + "davit-k3v9\n" + first + "hunter2\n" + padding + "davit-k3v9\n" + second
+	first := "sentinel=davit-k3v9\nseconds=300\nnext=" + Quote(boot) + "\nexec /bin/sh -c \"$next\"\n"
+	second := "sentinel=davit-k3v9\nseconds=300\nname='it'\"'\"'s me'\necho \"$name\"\n"
+	want := padding + "davit-k3v9\n" + first + "davit-k3v9\nhunter2\n" + padding + "davit-k3v9\n" + second + "davit-k3v9\n"
 	if string(stdin) != want {
 		t.Errorf("stdin\n%s\nwant\n%s", stdin, want)
 	}
-	for _, odd := range []string{"\n", `\`, "!"} {
+	for _, odd := range []string{"\n", `\\`, `\'`, "!"} {
 		if strings.Contains(command, odd) {
 			t.Errorf("the command has %q, which login shells read differently", odd)
 		}
