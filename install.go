@@ -166,6 +166,9 @@ func (i *install) transfer(ctx context.Context) error {
 	})
 	sent, err := send(ctx, i.talk, i.file, i.receipt.Form)
 	i.receipt.Sent, i.sent = sent, err == nil
+	if err == nil {
+		err = i.talk.Say(ctx, "done")
+	}
 	if err = i.reason(ctx, err); errors.Is(err, host.ErrLost) {
 		return &lostError{sent, err}
 	}
@@ -251,6 +254,8 @@ func (i *install) state(heard bool) string {
 	switch {
 	case i.talk == nil || !i.begun && (heard || i.facts.root == ""):
 		return "nothing was touched on " + i.host.Name()
+	case heard && i.begun && now == i.id():
+		return "the new release " + now + " is current on " + i.host.Name() + "; nothing else is left of the attempt"
 	case heard, !i.begun:
 		return "nothing is left of the attempt on " + i.host.Name() + "; " + runs
 	case i.sent:

@@ -31,8 +31,8 @@ type chunk struct {
 	err  error // set in the last one if reading the file failed
 }
 
-// send sends the file in the form and returns how many bytes travelled. The file is compressed
-// while it is sent; no more than a few chunks of it are ever held.
+// send sends the file in the form, but not the word that this was all, and returns how many bytes
+// travelled. The file is compressed while it is sent; no more than a few chunks of it are ever held.
 func send(ctx context.Context, talk *host.Talk, file *artifact.File, form string) (sent int64, err error) {
 	meter := narrate.NewMeter(ctx, file.Size, "bytes")
 	defer meter.Close()
@@ -51,7 +51,7 @@ func send(ctx context.Context, talk *host.Talk, file *artifact.File, form string
 	if ctx.Err() != nil {
 		return sent, context.Cause(ctx)
 	}
-	return sent, talk.Say(ctx, "done")
+	return sent, nil
 }
 
 // lostError says how far a transfer had got when the connection broke.

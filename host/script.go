@@ -63,10 +63,15 @@ const padding = "\n\n\n\n\n\n\n\n"
 // boot returns the command that reads and runs a text that follows on stdin, between two lines of
 // the sentinel. Every login shell understands it: it has no newline and no exclamation mark, one
 // pair of single quotes, and a backslash only before an n. The shell reads byte by byte, and no
-// further, so that what follows is there for the text itself.
-func boot(sentinel string) string {
-	return fmt.Sprintf(`exec /bin/sh -c 'while read -r l; do case $l in %[1]s) break ;; esac; done; `+
-		`eval "$(while IFS= read -r l; do case $l in %[1]s) break ;; esac; printf "%%s\n" "$l"; done)"'`, sentinel)
+// further, so that what follows is there for the text itself. A text that is cut short is not run.
+//
+// What runs beside is a clock, for a network that swallows the text: it ends the shell, unless that
+// has ended, or has the text, whose first line ends the clock.
+func boot(sentinel string, seconds int) string {
+	return fmt.Sprintf(`exec /bin/sh -c '`+
+		`(i=%[2]d; while kill -0 $$ && [ $i -gt 0 ]; do sleep 1; i=$((i-1)); done; kill $$) >/dev/null 2>&1 & `+
+		`while read -r l || exit; do case $l in %[1]s) break ;; esac; done; n=$(printf "\n."); n=${n%%.}; t=; `+
+		`while IFS= read -r l || exit; do case $l in %[1]s) break ;; esac; t=$t$l$n; done; eval "$t"'`, sentinel, seconds)
 }
 
 // letter returns text as boot's command wants it on stdin.
@@ -74,13 +79,13 @@ func letter(sentinel, text string) string {
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	return padding + sentinel + "\n" + text + sentinel + "\n"
+	return padding + sentinel + "\nkill $!\n" + text + sentinel + "\n"
 }
 
 // start returns the command that starts s, and what must follow on its stdin.
 func (s Script) start(sentinel string, seconds int) (command string, stdin []byte) {
 	common := []Var{{"sentinel", sentinel}, {"seconds", fmt.Sprint(seconds)}}
-	command = boot(sentinel)
+	command = boot(sentinel, seconds)
 	stdin = []byte(letter(sentinel, s.with(common...).Text()))
 	if s.Through == nil {
 		return command, stdin

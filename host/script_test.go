@@ -16,13 +16,15 @@ func TestTheCommandIsTheSameForEveryLoginShell(t *testing.T) {
 		Through: &Script{Name: "first", Body: "exec /bin/sh -c \"$next\"\n", Secret: "hunter2"},
 	}
 	command, stdin := s.start("davit-k3v9", 300)
-	boot := `exec /bin/sh -c 'while read -r l; do case $l in davit-k3v9) break ;; esac; done; ` +
-		`eval "$(while IFS= read -r l; do case $l in davit-k3v9) break ;; esac; printf "%s\n" "$l"; done)"'`
+	boot := `exec /bin/sh -c '` +
+		`(i=300; while kill -0 $$ && [ $i -gt 0 ]; do sleep 1; i=$((i-1)); done; kill $$) >/dev/null 2>&1 & ` +
+		`while read -r l || exit; do case $l in davit-k3v9) break ;; esac; done; n=$(printf "\n."); n=${n%.}; t=; ` +
+		`while IFS= read -r l || exit; do case $l in davit-k3v9) break ;; esac; t=$t$l$n; done; eval "$t"'`
 	if command != boot {
 		t.Errorf("command\n%s\nwant\n%s", command, boot)
 	}
-	first := "sentinel=davit-k3v9\nseconds=300\nnext=" + Quote(boot) + "\nexec /bin/sh -c \"$next\"\n"
-	second := "sentinel=davit-k3v9\nseconds=300\nname='it'\"'\"'s me'\necho \"$name\"\n"
+	first := "kill $!\nsentinel=davit-k3v9\nseconds=300\nnext=" + Quote(boot) + "\nexec /bin/sh -c \"$next\"\n"
+	second := "kill $!\nsentinel=davit-k3v9\nseconds=300\nname='it'\"'\"'s me'\necho \"$name\"\n"
 	want := padding + "davit-k3v9\n" + first + "davit-k3v9\nhunter2\n" + padding + "davit-k3v9\n" + second + "davit-k3v9\n"
 	if string(stdin) != want {
 		t.Errorf("stdin\n%s\nwant\n%s", stdin, want)

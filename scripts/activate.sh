@@ -3,11 +3,16 @@
 
 # activate lets id be the release that runs; file is moved to its place unless it is there.
 activate() {
-	mkdir -p "$base/releases" "$incoming" || fail permission "cannot make $base/releases"
+	mkdir -p "$base/releases" "$incoming" || cannot "make $base/releases"
 	if [ -e "$file" ]; then
 		# A release of this name that is there already is not whole, or it would not be sent.
 		[ ! -e "$base/releases/$id" ] || mv "$base/releases/$id" "$incoming/broken"
-		mv "$incoming/release" "$base/releases/$id" || fail permission "cannot write to $base/releases"
+		mv "$incoming/release" "$base/releases/$id" || cannot "write to $base/releases"
+	fi
+	# What can fail comes first: once it is current there is no way back.
+	if [ "$(link_of "$bin/$name")" != "$target" ]; then
+		mkdir -p "$bin" || cannot "make $bin"
+		ln -s "$target" "$bin/.$name-$random" || cannot "write to $bin"
 	fi
 	old=$(link_of "$base/current")
 	case $old in
@@ -15,10 +20,7 @@ activate() {
 	*) point "$base/previous" "$old" "$incoming/link" ;;
 	esac
 	point "$base/current" "releases/$id" "$incoming/link"
-	if [ "$(link_of "$bin/$name")" != "$target" ]; then
-		mkdir -p "$bin" || fail permission "cannot make $bin"
-		point "$bin/$name" "$target" "$bin/.$name-$random"
-	fi
+	[ ! -L "$bin/.$name-$random" ] || point "$bin/$name" "$target" "$bin/.$name-$random"
 	sync "$base" "$base/releases" "$bin" 2>/dev/null
 	note installed
 	prune
@@ -29,13 +31,13 @@ activate() {
 # directory is replaced, not entered: by -T with GNU and busybox, by -h on BSD and macOS.
 point() {
 	rm -f "$3"
-	ln -s "$2" "$3" || fail permission "cannot write to ${3%/*}"
+	ln -s "$2" "$3" || cannot "write to ${3%/*}"
 	if [ -d "$1" ]; then
 		mv -fT "$3" "$1" 2>/dev/null || mv -fh "$3" "$1" 2>/dev/null ||
 			perl -e 'rename $ARGV[0], $ARGV[1] or exit 1' "$3" "$1"
 	else
 		mv -f "$3" "$1"
-	fi || fail permission "cannot replace $1"
+	fi || cannot "replace $1"
 }
 
 # note OUTCOME adds a line to the log.

@@ -7,15 +7,22 @@ if [ "$(id -u)" -eq 0 ]; then
 	exec /bin/sh -c "$next"
 fi
 if command -v sudo >/dev/null 2>&1; then
-	if sudo -n true 2>/dev/null; then
+	# Without a stdin: a sudo that logs what is typed would take all of ours.
+	if why=$(LC_ALL=C sudo -n true 2>&1 </dev/null); then
 		exec sudo -n /bin/sh -c "$next"
 	fi
+	case $why in
+	*tty*)
+		tell end failed permission "sudo wants a terminal: requiretty is set in sudoers"
+		exit
+		;;
+	esac
 	if [ "$password" = yes ]; then
 		exec sudo -S -p '' /bin/sh -c "$next"
 	fi
 	tell end failed password "$(id -un)"
 elif command -v doas >/dev/null 2>&1; then
-	if doas -n true 2>/dev/null; then
+	if doas -n true 2>/dev/null </dev/null; then
 		exec doas -n /bin/sh -c "$next"
 	fi
 	tell end failed permission "doas wants a password, which it takes from a terminal only: add a nopass rule to doas.conf"

@@ -7,6 +7,8 @@
 #
 # What takes time runs beside, so that the end of input is noticed while it does.
 
+had_root=$([ ! -e "$root" ] || echo yes)
+
 clean() {
 	rm -rf "$incoming" "$bin/.$name-$random"
 	tell current "$(link_of "$base/current")"
@@ -17,7 +19,8 @@ clean() {
 		esac
 		rm -f "$base/lock"
 	fi
-	rmdir "$base/releases" "$base" "$root" # if they are empty
+	rmdir "$base/releases" "$base" # if they are empty
+	[ -n "$had_root" ] || rmdir "$root"
 }
 
 # beside FUNCTION...: runs them in order; what fails is told, and then we are told to abort.

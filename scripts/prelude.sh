@@ -58,8 +58,9 @@ fail() { end failed "$@"; }
 
 # One guard is the end of input: whoever reads it ends the script. This is the other one, for a
 # network that swallows packets. It starts before there are traps: a signal that meets a new process
-# while that still has ours is lost, and we would wait for the clock.
-{ sleep "$seconds" && end_group; } &
+# while that still has ours is lost, and we would wait for the clock. It must not end itself before
+# it has ended the others.
+{ sleep "$seconds" && trap '' TERM && end_group; } &
 
 trap 'end hung up' HUP INT
 trap 'end overdue' TERM

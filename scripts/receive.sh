@@ -8,34 +8,54 @@ locked=
 # lock makes us the only one who works on this daemon. It is held by this process: the kernel
 # ends it, or, without flock, whoever finds that the holder lives no more.
 lock() {
-	mkdir -p "$base" || fail permission "cannot make $base"
 	me="$(date -u +%Y-%m-%dT%H:%M:%SZ) $$ $(birth $$) $random $holder"
 	if has flock; then
 		lock_file
 	else
 		lock_link
 	fi
-	locked=yes
 	rm -rf "$base"/incoming-* # of one that could not clean up
 }
 
 lock_file() {
 	until [ "$(tail -n 1 "$base/lock" 2>/dev/null)" = "$me" ]; do # else it was removed meanwhile
-		exec 9>>"$base/lock"
+		mkdir -p "$base"
+		command exec 9>>"$base/lock" || cannot "write to $base/lock" # exec alone would end us
 		flock -n 9 || busy "$(tail -n 1 "$base/lock")"
-		printf '%s\n' "$me" >&9
+		printf '%s\n' "$me" >&9 || {
+			locked=yes
+			cannot "write to $base/lock"
+		}
 	done
+	locked=yes
 }
 
 lock_link() {
-	until ln -s "$me" "$base/lock" 2>/dev/null; do
+	tries=0
+	until mkdir -p "$base" && ln -s "$me" "$base/lock" 2>/dev/null; do
 		other=$(link_of "$base/lock")
-		[ -n "$other" ] || continue
+		if [ -z "$other" ]; then # it was removed meanwhile, or cannot be made
+			tries=$((tries + 1))
+			[ "$tries" -lt 10 ] || cannot "write to $base/lock"
+			continue
+		fi
 		if is_alive "$other"; then
 			busy "$other"
 		fi
-		mv "$base/lock" "$base/incoming-$random" # a rename: of two who try, one succeeds
+		mv "$base/lock" "$incoming" 2>/dev/null || continue # a rename: of two who try, one succeeds
+		moved=$(link_of "$incoming")
+		[ "$moved" = "$other" ] || ln -s "$moved" "$base/lock" # a third was faster, and lives
+		rm -f "$incoming"
 	done
+	locked=yes
+}
+
+# cannot WORDS fails for want of space if there is little, else of permission.
+cannot() {
+	case $(free_kib "$base") in
+	[0-9] | [0-9][0-9] | [0-9][0-9][0-9]) fail space "$(free_kib "$base")" ;;
+	esac
+	fail permission "cannot $*"
 }
 
 # busy HOLDER: the lock is another's.
@@ -64,14 +84,13 @@ birth() {
 
 # receive FORM takes what is sent as zstd, gzip or plain.
 receive() {
-	mkdir -p "$incoming/release" || fail permission "cannot make $incoming"
+	mkdir -p "$incoming/release" || cannot "make $incoming"
 	tell made "$base"
-	feed | unpack "$1" >"$file"
-	[ -e "$incoming/whole" ] && return
-	case $(free_kib "$base") in
-	[0-9] | [0-9][0-9] | [0-9][0-9][0-9]) fail space "$(free_kib "$base")" ;;
-	esac
-	end stopped
+	if feed | unpack "$1" >"$file" && [ -e "$incoming/whole" ]; then
+		return
+	fi
+	[ ! -e "$incoming/stopped" ] || end stopped
+	cannot "write to $file"
 }
 
 unpack() {
@@ -92,9 +111,10 @@ feed() {
 		case $word in
 		data) "$pull" "$bytes" || return ;;
 		done) : >"$incoming/whole" && return ;;
-		*) return ;;
+		*) break ;;
 		esac
 	done
+	: >"$incoming/stopped"
 }
 
 # pull_quickly BYTES passes on exactly so many: what follows them is ours to read.

@@ -1,0 +1,143 @@
+package davit_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/davit-sh/davit"
+	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/internal/testhost"
+)
+
+// altered is a host that gets other commands than were meant for it.
+type altered struct {
+	host.Host
+	command func(string) string
+	started func() // called when the command is on its way
+}
+
+func (a altered) Exec(ctx context.Context, command string) (host.Process, error) {
+	p, err := a.Host.Exec(ctx, a.command(command))
+	a.started()
+	return p, err
+}
+
+// alone is a command as an SSH server runs it that shares its process group, as dropbear does and
+// sudo without a terminal.
+func alone(command string) string { return "/bin/sh -c " + host.Quote(command) + "; :" }
+
+func same(command string) string { return command }
+
+func TestANetworkThatSwallowsTheScriptItselfLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, command := range map[string]func(string) string{"alone": same, "in the server's group": alone} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site{testhost.Start(t), t}
+			link := testhost.NewLink(t, s.Addr, testhost.Link{})
+			h := altered{dial(t, s.Via(link.Addr())), command, func() {
+				testhost.Eventually(t, "the host waits for the script", func() bool { return len(s.Processes("case $l in")) > 0 })
+				link.Blackhole()
+			}}
+			ctx, _ := told(t)
+			_, err := davit.Install(ctx, h, davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker", Timeout: 4 * time.Second})
+			explained(t, err, davit.ExitDeadline, "(probe)", "nothing was touched")
+			s.assertWhole("")
+		})
+	}
+}
+
+func TestTheClockEndsAScriptThatSharesAGroup(t *testing.T) {
+	t.Parallel()
+	s := site{testhost.Start(t), t}
+	link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
+	h := altered{dial(t, s.Via(link.Addr())), alone, func() {}}
+	ctx, _ := told(t)
+	ctx = when(ctx, "progress", link.Blackhole)
+	_, err := davit.Install(ctx, h, davit.InstallOptions{Binary: program(t, "two", 16<<20), Name: "worker", Timeout: 5 * time.Second})
+	explained(t, err, davit.ExitDeadline, "(transfer", "removes by itself")
+	s.assertWhole("")
+}
+
+func TestTheClockEndsWhatRootRuns(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t)
+	testhost.Need(t, "sudo")
+	for name, defaults := range map[string]string{
+		"with a terminal": "use_pty", "without": "!use_pty", "one that keeps what is typed": "log_input,!use_pty",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site{testhost.Start(t, testhost.Ordinary), t}
+			allow(t, s.Host, "NOPASSWD: ALL\nDefaults:"+s.User+" "+defaults)
+			link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
+			ctx, _ := told(t)
+			ctx = when(ctx, "progress", link.Blackhole)
+			_, err := davit.Install(ctx, dial(t, s.Via(link.Addr())), davit.InstallOptions{
+				Binary: program(t, "two", 16<<20), Name: "worker", Scope: davit.System, Dir: s.Home + "/opt", Timeout: 5 * time.Second,
+			})
+			explained(t, err, davit.ExitDeadline, "(transfer", "removes by itself")
+			s.assertQuiet()
+			if left, err := os.ReadDir(s.Home + "/opt"); err == nil {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestALockThatCannotBeMadeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]testhost.Option{
+		"with flock": {testhost.WithFile(".local/share/davit/worker/lock/x", "")},
+		"without":    {testhost.WithFile(".local/share/davit/worker/lock", ""), testhost.WithPath(append(testhost.BaseTools, "sha256sum")...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site{testhost.Start(t, options...), t}
+			ctx, _ := told(t)
+			_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker", Timeout: soon})
+			explained(t, err, davit.ExitHost, "cannot write to", "worker/lock", "is not installed there")
+			s.assertQuiet()
+		})
+	}
+}
+
+func TestWhatCannotBeUnpackedIsNotCalledDamaged(t *testing.T) {
+	t.Parallel()
+	full := tool(t, "zstd", "cat >/dev/null; echo 'zstd: no space' >&2; exit 1")
+	s := site{testhost.Start(t, testhost.WithEnv("PATH", full+":/usr/bin:/bin")), t}
+	ctx, _ := told(t)
+	_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker"})
+	explained(t, err, davit.ExitHost, "cannot write to", "/release/worker")
+	s.assertWhole("")
+}
+
+func TestAReleaseIsNotCurrentUntilItCanBeLinked(t *testing.T) {
+	t.Parallel()
+	s := site{testhost.Start(t, testhost.WithPrepare(func(h *testhost.Host) {
+		os.Mkdir(h.Home+"/.local", 0o755)
+		os.Symlink("nowhere", h.Home+"/.local/bin")
+	})), t}
+	ctx, _ := told(t)
+	_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker"})
+	explained(t, err, davit.ExitHost, "cannot make", ".local/bin", "is not installed there")
+	if current, err := os.Readlink(s.Home + "/.local/share/davit/worker/current"); err == nil {
+		t.Errorf("current is %s", current)
+	}
+}
+
+func TestADirectoryThatWasThereStays(t *testing.T) {
+	t.Parallel()
+	s := site{testhost.Start(t, testhost.WithFile(".local/bin/worker", "theirs"), testhost.WithPrepare(func(h *testhost.Host) {
+		os.Mkdir(h.Home+"/apps", 0o755)
+	})), t}
+	ctx, _ := told(t)
+	_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker", Dir: "~/apps"})
+	explained(t, err, davit.ExitHost, "nothing was touched")
+	s.assertQuiet()
+	if _, err := os.Stat(s.Home + "/apps"); err != nil {
+		t.Error(err)
+	}
+}
