@@ -220,7 +220,9 @@ func refusal(said string) error {
 		return &refusalError{ErrRefused, word, narrate.Visible(said)}
 	case word == "locked":
 		since, holder, _ := strings.Cut(text, " ")
-		text = fmt.Sprintf("%s works on it since %s", holder, since)
+		if text = holder + " has just begun to work on it"; since != "now" {
+			text = fmt.Sprintf("%s works on it since %s", holder, since)
+		}
 	case word == "space":
 		text = "the disk is full, " + text + " KiB are left"
 	}

@@ -2,7 +2,10 @@ package davit_test
 
 import (
 	"context"
+	"errors"
 	"os"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,13 +18,25 @@ import (
 type altered struct {
 	host.Host
 	command func(string) string
-	started func() // called when the command is on its way
+	goOn    chan struct{} // if not nil, nothing is written to the command until it is closed
 }
 
 func (a altered) Exec(ctx context.Context, command string) (host.Process, error) {
 	p, err := a.Host.Exec(ctx, a.command(command))
-	a.started()
+	if a.goOn != nil {
+		<-a.goOn
+	}
 	return p, err
+}
+
+// begin begins an install and returns where its error will come from.
+func begin(ctx context.Context, h host.Host, o davit.InstallOptions) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := davit.Install(ctx, h, o)
+		done <- err
+	}()
+	return done
 }
 
 // alone is a command as an SSH server runs it that shares its process group, as dropbear does and
@@ -37,13 +52,13 @@ func TestANetworkThatSwallowsTheScriptItselfLeavesNothing(t *testing.T) {
 			t.Parallel()
 			s := site{testhost.Start(t), t}
 			link := testhost.NewLink(t, s.Addr, testhost.Link{})
-			h := altered{dial(t, s.Via(link.Addr())), command, func() {
-				testhost.Eventually(t, "the host waits for the script", func() bool { return len(s.Processes("case $l in")) > 0 })
-				link.Blackhole()
-			}}
+			h := altered{dial(t, s.Via(link.Addr())), command, make(chan struct{})}
 			ctx, _ := told(t)
-			_, err := davit.Install(ctx, h, davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker", Timeout: 4 * time.Second})
-			explained(t, err, davit.ExitDeadline, "(probe)", "nothing was touched")
+			done := begin(ctx, h, davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker", Timeout: 4 * time.Second})
+			testhost.Eventually(t, "the host waits for the script", func() bool { return len(s.Processes("case $l in")) > 0 })
+			link.Blackhole()
+			close(h.goOn)
+			explained(t, <-done, davit.ExitDeadline, "(probe)", "nothing was touched")
 			s.assertWhole("")
 		})
 	}
@@ -53,7 +68,7 @@ func TestTheClockEndsAScriptThatSharesAGroup(t *testing.T) {
 	t.Parallel()
 	s := site{testhost.Start(t), t}
 	link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
-	h := altered{dial(t, s.Via(link.Addr())), alone, func() {}}
+	h := altered{dial(t, s.Via(link.Addr())), alone, nil}
 	ctx, _ := told(t)
 	ctx = when(ctx, "progress", link.Blackhole)
 	_, err := davit.Install(ctx, h, davit.InstallOptions{Binary: program(t, "two", 16<<20), Name: "worker", Timeout: 5 * time.Second})
@@ -140,4 +155,74 @@ func TestADirectoryThatWasThereStays(t *testing.T) {
 	if _, err := os.Stat(s.Home + "/apps"); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestAnInstallThatGivesUpTakesNothingFromAnother(t *testing.T) {
+	t.Parallel()
+	for name, tools := range map[string][]string{
+		"with flock": {"sha256sum", "flock"}, "without": {"sha256sum"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site{testhost.Start(t, testhost.WithPath(append(tools, testhost.BaseTools...)...)), t}
+			if len(tools) == 1 { // one who is dead holds the lock
+				s.Run("mkdir -p ~/.local/share/davit/worker; ln -s '2020-01-01T00:00:00Z 0 17 x dead@x' ~/.local/share/davit/worker/lock")
+			}
+			binaries := []string{program(t, "one", 100), program(t, "two", 100), program(t, "three", 1<<20)}
+			ctx, _ := told(t)
+			var all sync.WaitGroup
+			errs := make([]error, len(binaries))
+			for n, binary := range binaries {
+				conn := dial(t, s.Host)
+				all.Go(func() {
+					_, errs[n] = davit.Install(ctx, conn, davit.InstallOptions{Binary: binary, Name: "worker"})
+				})
+			}
+			all.Wait()
+			var good []string
+			for n, err := range errs {
+				if err == nil {
+					good = append(good, id(t, binaries[n]))
+				} else if !errors.Is(err, davit.ErrLocked) {
+					t.Error(err)
+				}
+			}
+			s.assertWhole(good...)
+		})
+	}
+}
+
+func TestAScriptThatIsKilledIsHeardOf(t *testing.T) {
+	t.Parallel()
+	s := site{testhost.Start(t), t}
+	link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
+	ctx, _ := told(t)
+	ctx = when(ctx, "progress", func() {
+		all := s.Processes("")
+		first := slices.MinFunc(all, func(a, b testhost.Proc) int { return a.PID - b.PID })
+		if p, err := os.FindProcess(first.PID); err != nil || p.Kill() != nil {
+			t.Errorf("cannot kill %v: %v", first, err)
+		}
+	})
+	_, err := davit.Install(ctx, dial(t, s.Via(link.Addr())), davit.InstallOptions{Binary: program(t, "x", 4<<20), Name: "worker", Timeout: 20 * time.Second})
+	explained(t, err, davit.ExitFailed, "broke off: ended by signal KILL")
+	s.assertQuiet()
+}
+
+func TestWhatIsNotKnownOfAHostIsNotSaid(t *testing.T) {
+	t.Parallel()
+	slow := tool(t, "df", "sleep 1000; exit")
+	s := site{testhost.Start(t), t}
+	one := program(t, "one", 100)
+	s.install(one)
+	link := testhost.NewLink(t, s.Addr, testhost.Link{})
+	search := func(command string) string { return "PATH=" + slow + ":$PATH; export PATH; " + command }
+	ctx, _ := told(t)
+	done := begin(ctx, altered{dial(t, s.Via(link.Addr())), search, nil}, davit.InstallOptions{
+		Binary: program(t, "two", 100), Name: "worker", Timeout: 8 * time.Second,
+	})
+	testhost.Eventually(t, "the host tells its facts", func() bool { return len(s.Processes("-Pk")) > 0 })
+	link.Reset()
+	explained(t, <-done, davit.ExitFailed, "probe: connection lost", "nothing was touched")
+	s.assertWhole(id(t, one))
 }

@@ -252,11 +252,11 @@ func (i *install) state(heard bool) string {
 		runs += ", as before"
 	}
 	switch {
-	case i.talk == nil || !i.begun && (heard || i.facts.root == ""):
+	case !i.begun: // and not all of the facts may be known
 		return "nothing was touched on " + i.host.Name()
-	case heard && i.begun && now == i.id():
+	case heard && now == i.id():
 		return "the new release " + now + " is current on " + i.host.Name() + "; nothing else is left of the attempt"
-	case heard, !i.begun:
+	case heard:
 		return "nothing is left of the attempt on " + i.host.Name() + "; " + runs
 	case i.sent:
 		return stateUnheard
@@ -275,6 +275,8 @@ func (i *install) hint(err error) string {
 		return "move it away, or choose another name with --name"
 	case errors.Is(err, ErrSpace):
 		return "make room on the host, or name another directory with --dir"
+	case errors.Is(err, ErrPermission) && i.Scope == User:
+		return "change the owner or the mode, or name another directory with --dir"
 	case errors.Is(err, host.ErrLost), errors.Is(err, ErrCorrupt):
 		return "try again"
 	case errors.Is(err, context.DeadlineExceeded):

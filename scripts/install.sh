@@ -17,9 +17,11 @@ clean() {
 		'done') ;;
 		*) [ ! -e "$base/current" ] || note "$1" ;;
 		esac
+		rmdir "$base/releases" # if it is empty; without the lock another may just have made it
 		rm -f "$base/lock"
 	fi
-	rmdir "$base/releases" "$base" # if they are empty
+	[ "$(link_of "$base/takeover")" != "${me-}" ] || rm -f "$base/takeover"
+	rmdir "$base"
 	[ -n "$had_root" ] || rmdir "$root"
 }
 

@@ -59,8 +59,8 @@ fail() { end failed "$@"; }
 # One guard is the end of input: whoever reads it ends the script. This is the other one, for a
 # network that swallows packets. It starts before there are traps: a signal that meets a new process
 # while that still has ours is lost, and we would wait for the clock. It must not end itself before
-# it has ended the others.
-{ sleep "$seconds" && trap '' TERM && end_group; } &
+# it has ended the others. It holds no output, so that our own end, if we are killed, is heard of.
+{ sleep "$seconds" && trap '' TERM && end_group; } >/dev/null 2>&1 &
 
 trap 'end hung up' HUP INT
 trap 'end overdue' TERM

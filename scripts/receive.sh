@@ -8,6 +8,7 @@ locked=
 # lock makes us the only one who works on this daemon. It is held by this process: the kernel
 # ends it, or, without flock, whoever finds that the holder lives no more.
 lock() {
+	tries=0
 	me="$(date -u +%Y-%m-%dT%H:%M:%SZ) $$ $(birth $$) $random $holder"
 	if has flock; then
 		lock_file
@@ -19,8 +20,11 @@ lock() {
 
 lock_file() {
 	until [ "$(tail -n 1 "$base/lock" 2>/dev/null)" = "$me" ]; do # else it was removed meanwhile
-		mkdir -p "$base"
-		command exec 9>>"$base/lock" || cannot "write to $base/lock" # exec alone would end us
+		mkdir -p "$base" 2>/dev/null
+		if ! { command exec 9>>"$base/lock"; } 2>/dev/null; then # exec alone would end us
+			lock_failed
+			continue
+		fi
 		flock -n 9 || busy "$(tail -n 1 "$base/lock")"
 		printf '%s\n' "$me" >&9 || {
 			locked=yes
@@ -31,23 +35,38 @@ lock_file() {
 }
 
 lock_link() {
-	tries=0
-	until mkdir -p "$base" && ln -s "$me" "$base/lock" 2>/dev/null; do
+	until mkdir -p "$base" 2>/dev/null && ln -s "$me" "$base/lock" 2>/dev/null; do
 		other=$(link_of "$base/lock")
-		if [ -z "$other" ]; then # it was removed meanwhile, or cannot be made
-			tries=$((tries + 1))
-			[ "$tries" -lt 10 ] || cannot "write to $base/lock"
-			continue
-		fi
-		if is_alive "$other"; then
+		if [ -z "$other" ]; then
+			lock_failed
+		elif is_alive "$other"; then
 			busy "$other"
+		else
+			take_over "$other"
 		fi
-		mv "$base/lock" "$incoming" 2>/dev/null || continue # a rename: of two who try, one succeeds
-		moved=$(link_of "$incoming")
-		[ "$moved" = "$other" ] || ln -s "$moved" "$base/lock" # a third was faster, and lives
-		rm -f "$incoming"
 	done
 	locked=yes
+}
+
+# take_over HOLDER removes the lock of one who is dead. Of all who found that, one at a time: else a
+# slow one would remove what a fast one made meanwhile.
+take_over() {
+	if ln -s "$me" "$base/takeover" 2>/dev/null; then
+		[ "$(link_of "$base/lock")" != "$1" ] || rm -f "$base/lock"
+		rm -f "$base/takeover"
+		return
+	fi
+	other=$(link_of "$base/takeover")
+	[ -z "$other" ] || is_alive "$other" || rm -f "$base/takeover"
+	lock_failed
+}
+
+# lock_failed gives up in the end: one who gave up may just have removed the lock or the directory.
+lock_failed() {
+	tries=$((tries + 1))
+	[ "$tries" -lt 50 ] && return
+	(: >"$incoming") # which says why not
+	cannot "write to $base/lock"
 }
 
 # cannot WORDS fails for want of space if there is little, else of permission.
