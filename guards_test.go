@@ -86,7 +86,7 @@ func TestTheClockEndsWhatRootRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := site{testhost.Start(t, testhost.Ordinary), t}
-			allow(t, s.Host, "NOPASSWD: ALL\nDefaults:"+s.User+" "+defaults)
+			allow(t, s.Host, "NOPASSWD: ALL\nDefaults:"+s.User+" iolog_dir="+t.TempDir()+","+defaults)
 			link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
 			ctx, _ := told(t)
 			ctx = when(ctx, "progress", link.Blackhole)
