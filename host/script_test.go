@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"os/exec"
 	"strings"
@@ -32,6 +33,23 @@ func TestTheCommandIsTheSameForEveryLoginShell(t *testing.T) {
 	for _, odd := range []string{"\n", `\\`, `\'`, "!"} {
 		if strings.Contains(command, odd) {
 			t.Errorf("the command has %q, which login shells read differently", odd)
+		}
+	}
+}
+
+func TestAScriptThatIsCutShortIsNotRun(t *testing.T) {
+	t.Parallel()
+	command, stdin := Script{Body: "echo ran\necho to the end\n"}.start("davit-k3v9", 60)
+	for _, missing := range []int{0, 1, len("davit-k3v9\n"), len("echo to the end\ndavit-k3v9\n"), len(stdin)} {
+		cmd := exec.Command("/bin/sh", "-c", command)
+		cmd.Stdin = bytes.NewReader(stdin[:len(stdin)-missing])
+		out, _ := cmd.Output() // how a shell without a script ends is its own business
+		want := ""
+		if missing == 0 {
+			want = "ran\nto the end\n"
+		}
+		if string(out) != want {
+			t.Errorf("without the last %d bytes: %q, want %q", missing, out, want)
 		}
 	}
 }
