@@ -92,7 +92,7 @@ func (c *check) run(ctx context.Context) (Report, error) {
 	if err == nil {
 		return report, nil
 	}
-	c.stop(ctx)
+	c.stop(ctx, "abort")
 	e := &Error{Operation: "check", Host: c.host.Name(), Step: c.steps.current(), Err: err, Hint: Hint(err)}
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.Step = "" // the limit's own error names the step

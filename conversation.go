@@ -1,9 +1,12 @@
 package davit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +22,7 @@ type conversation struct {
 	steps steps
 	over  bool       // the script has said its last word
 	now   *string    // the release that is current, as the script said last; nil if it has not
+	kept  int64      // bytes that it said it keeps for the next try
 	heard host.Words // what it said first, until it is asked for
 
 	password string // of sudo; "" if none was needed
@@ -94,24 +98,32 @@ func (c *conversation) note(w host.Words) {
 	case "current":
 		release := strings.TrimPrefix(w.Rest, "releases/")
 		c.now = &release
+	case "kept":
+		c.kept, _ = strconv.ParseInt(w.Rest, 10, 64)
 	case "end":
 		c.over = true
 	}
 }
 
-// hear waits for one word of the script's; any other is against the protocol.
-func (c *conversation) hear(ctx context.Context, word string) (host.Words, error) {
+// hear waits for one of the script's words; any other is against the protocol, but for those that
+// tell of its state.
+func (c *conversation) hear(ctx context.Context, words ...string) (host.Words, error) {
 	for {
 		w, err := c.next(ctx)
 		switch {
-		case err != nil, w.First == word:
+		case err != nil, slices.Contains(words, w.First):
 			return w, err
 		case w.First == "end":
-			return w, fmt.Errorf("%w: its side ended: %s", ErrRefused, w.Rest)
-		case w.First != "made" && w.First != "current":
-			return w, fmt.Errorf("%w: it said %q where %q was expected", ErrRefused, w.First, word)
+			return w, c.endedWith(w)
+		case !slices.Contains([]string{"made", "kept", "current"}, w.First):
+			return w, fmt.Errorf("%w: it said %q where %q was expected", ErrRefused, w.First, words[0])
 		}
 	}
+}
+
+// endedWith returns the error of a script that said its last word before it was time.
+func (*conversation) endedWith(w host.Words) error {
+	return fmt.Errorf("%w: its side ended: %s", ErrRefused, narrate.Visible(w.Rest))
 }
 
 // say says words to the script, whose output then belongs to ctx.
@@ -131,7 +143,7 @@ func (c *conversation) reason(ctx context.Context, err error) error {
 		case why != nil:
 			return why
 		case w.First == "end":
-			return fmt.Errorf("%w: its side ended: %s", ErrRefused, w.Rest)
+			return c.endedWith(w)
 		}
 	}
 }
@@ -150,8 +162,8 @@ func (c *conversation) part(ctx context.Context, word string) error {
 // lastWordsWait bounds how long a script may take to clean up before it is left to itself.
 const lastWordsWait = 3 * time.Second
 
-// stop ends the script and reports whether it said that it has cleaned up.
-func (c *conversation) stop(ctx context.Context) bool {
+// stop ends the script with a word and reports whether it said that it has cleaned up.
+func (c *conversation) stop(ctx context.Context, word string) bool {
 	if c.talk == nil {
 		return false
 	}
@@ -160,21 +172,17 @@ func (c *conversation) stop(ctx context.Context) bool {
 	defer cancel()
 	ctx, cancelWait := context.WithTimeout(ctx, lastWordsWait)
 	defer cancelWait()
-	if c.over {
-		return true
+	if !c.over {
+		c.talk.Say(ctx, word) // it may have ended by itself just now
 	}
-	if c.say(ctx, "abort") != nil {
-		return c.over // it may have ended by itself just now
-	}
-	for {
+	for !c.over {
 		w, err := c.talk.Hear(ctx)
 		if err != nil {
 			return false
 		}
-		if c.note(w); c.over {
-			return true
-		}
+		c.note(w)
 	}
+	return true
 }
 
 type passwordFunc = func(ctx context.Context, question string) (string, error)
@@ -207,7 +215,7 @@ func (e *refusalError) Unwrap() error { return e.kind }
 // refusals are the first words of a script's complaints.
 var refusals = map[string]error{
 	"locked": ErrLocked, "space": ErrSpace, "permission": ErrPermission, "password": ErrPermission,
-	"corrupt": ErrCorrupt, "refused": ErrRefused,
+	"corrupt": ErrCorrupt, "refused": ErrRefused, "lacks": ErrHostLacks,
 }
 
 // refusal returns the error that a script's "failed KIND TEXT" stands for.
@@ -224,7 +232,8 @@ func refusal(said string) error {
 			text = fmt.Sprintf("%s works on it since %s", holder, since)
 		}
 	case word == "space":
-		text = "the disk is full, " + text + " KiB are left"
+		left, why, _ := strings.Cut(text, " ")
+		text = cmp.Or(why, "the disk is full") + ", " + left + " KiB are left"
 	}
 	return &refusalError{kind, word, text}
 }

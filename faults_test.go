@@ -234,8 +234,8 @@ func TestADeadlineInEveryPhase(t *testing.T) {
 		words  []string
 	}{
 		"connect":         {"/usr/bin", "connecting", []string{"timed out after 8 seconds (connect", "nothing was touched"}},
-		"transfer":        {"/usr/bin", "progress", []string{"timed out after 8 seconds (transfer, ", " bytes sent)", "removes by itself", "davit check"}},
-		"verify":          {slow, "", []string{"timed out after 8 seconds (verify)", "nothing is left of the attempt"}},
+		"transfer":        {"/usr/bin", "progress", []string{"timed out after 8 seconds (transfer, ", " bytes sent)", "ends by itself", "for the next try", "davit check"}},
+		"verify":          {slow, "", []string{"timed out after 8 seconds (verify)", "keeps the 8 MiB that arrived", "nothing else of the attempt"}},
 		"verify, unheard": {slow, "chmod", []string{"timed out after 8 seconds (verify)", "ends by itself"}},
 	} {
 		t.Run(name, func(t *testing.T) {

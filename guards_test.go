@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/internal/testhost"
+	"github.com/davit-sh/davit/narrate"
 )
 
 // altered is a host that gets other commands than were meant for it.
@@ -72,7 +74,7 @@ func TestTheClockEndsAScriptThatSharesAGroup(t *testing.T) {
 	ctx, _ := told(t)
 	ctx = when(ctx, "progress", link.Blackhole)
 	_, err := davit.Install(ctx, h, davit.InstallOptions{Binary: program(t, "two", 16<<20), Name: "worker", Timeout: 5 * time.Second})
-	explained(t, err, davit.ExitDeadline, "(transfer", "removes by itself")
+	explained(t, err, davit.ExitDeadline, "(transfer", "ends by itself", "for the next try")
 	s.assertWhole("")
 }
 
@@ -93,9 +95,9 @@ func TestTheClockEndsWhatRootRuns(t *testing.T) {
 			_, err := davit.Install(ctx, dial(t, s.Via(link.Addr())), davit.InstallOptions{
 				Binary: program(t, "two", 16<<20), Name: "worker", Scope: davit.System, Dir: s.Home + "/opt", Timeout: 5 * time.Second,
 			})
-			explained(t, err, davit.ExitDeadline, "(transfer", "removes by itself")
+			explained(t, err, davit.ExitDeadline, "(transfer", "ends by itself", "for the next try")
 			s.assertQuiet()
-			if left, err := os.ReadDir(s.Home + "/opt"); err == nil {
+			if left, _ := filepath.Glob(s.Home + "/opt/worker/*"); !slices.Equal(left, []string{s.Home + "/opt/worker/partial"}) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
@@ -121,11 +123,14 @@ func TestALockThatCannotBeMadeIsNotWaitedFor(t *testing.T) {
 
 func TestWhatCannotBeUnpackedIsNotCalledDamaged(t *testing.T) {
 	t.Parallel()
-	full := tool(t, "zstd", "cat >/dev/null; echo 'zstd: no space' >&2; exit 1")
-	s := site{testhost.Start(t, testhost.WithEnv("PATH", full+":/usr/bin:/bin")), t}
-	ctx, _ := told(t)
-	_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: program(t, "x", 100), Name: "worker"})
-	explained(t, err, davit.ExitHost, "cannot write to", "/release/worker")
+	broken := tool(t, "zstd", "cat >/dev/null; echo 'zstd: no memory' >&2; exit 1")
+	s := site{testhost.Start(t, testhost.WithEnv("PATH", broken+":/usr/bin:/bin")), t}
+	ctx, rec := told(t)
+	_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: wordy(t, "x", 100_000)})
+	explained(t, err, davit.ExitHost, "zstd could not unpack what came")
+	if !slices.ContainsFunc(rec.Events(), func(e narrate.Event) bool { return e.Message == "zstd: no memory" }) {
+		t.Error("what zstd said is not told")
+	}
 	s.assertWhole("")
 }
 

@@ -64,6 +64,7 @@ func (i *install) run(ctx context.Context) (Receipt, error) {
 	}
 	narrate.Emit(ctx, narrate.Event{Action: "install_complete", Message: i.closing(), Attrs: map[string]any{
 		"release": i.sha256, "outcome": i.receipt.Outcome, "path": i.receipt.Path, "link": i.receipt.Link, "sent": i.receipt.Sent,
+		"resumed": i.receipt.Resumed,
 	}})
 	return i.receipt, nil
 }
@@ -150,35 +151,53 @@ func (i *install) restore(ctx context.Context) error {
 	return i.switched(ctx)
 }
 
-// transfer sends the executable, in the best form that the host can take.
+// transfer sends what the host does not have of the executable.
 func (i *install) transfer(ctx context.Context) error {
 	ctx = i.steps.begin(ctx, "transfer")
-	i.receipt.Form = i.facts.form()
 	i.begun = true
-	if err := i.say(ctx, "take", i.receipt.Form); err != nil {
+	i.receipt.Resumed = min(i.facts.partial, i.file.Size) / blockSize * blockSize
+	narrate.Sayf(ctx, "create_dir", "📁 Using %s/%s", i.facts.root, i.Name)
+	return i.deliver(ctx, i.receipt.Resumed)
+}
+
+// deliver sends the executable, but for the first bytes, which the host has.
+func (i *install) deliver(ctx context.Context, offset int64) error {
+	copying := fmt.Sprintf("📤 Copying %s (%s) to %s", i.Name, Bytes(i.file.Size), i.host.Name())
+	if offset > 0 {
+		copying += fmt.Sprintf(", which has %s of it from the last try", Bytes(offset))
+	}
+	if err := i.say(ctx, "take", fmt.Sprint(offset)); err != nil {
 		return err
 	}
-	narrate.Sayf(ctx, "create_dir", "📁 Using %s/%s", i.facts.root, i.Name)
+	d := delivery{conversation: &i.conversation, file: i.file, pace: newPace(i.facts.form()), arrived: offset}
 	narrate.Emit(ctx, narrate.Event{
-		Action:  "copying",
-		Message: fmt.Sprintf("📤 Copying %s (%s) to %s", i.Name, Bytes(i.file.Size), i.host.Name()),
-		Attrs:   map[string]any{"bytes": i.file.Size, "form": i.receipt.Form},
+		Action: "copying", Message: copying, Attrs: map[string]any{"bytes": i.file.Size, "resumed": offset},
 	})
-	sent, err := send(ctx, i.talk, i.file, i.receipt.Form)
-	i.receipt.Sent, i.sent = sent, err == nil
-	if err == nil {
-		err = i.talk.Say(ctx, "done")
-	}
-	if err = i.reason(ctx, err); errors.Is(err, host.ErrLost) {
-		return &lostError{sent, err}
+	err := i.reason(ctx, d.run(ctx))
+	i.receipt.Sent += d.sent
+	i.receipt.Form = d.form()
+	i.sent = err == nil
+	if errors.Is(err, host.ErrLost) {
+		return &lostError{d.arrived, i.file.Size, err}
 	}
 	return err
 }
 
-// verify waits for the host to find the same bytes that we have.
+// verify waits for the host to find the same bytes that we have. If it does not, and some of them
+// came with an earlier try, all are sent again, once.
 func (i *install) verify(ctx context.Context) error {
 	ctx = i.steps.begin(ctx, "verify")
-	if _, err := i.hear(ctx, "chmod"); err != nil {
+	verdict, err := i.hear(ctx, "chmod", "again")
+	if err == nil && verdict.First == "again" {
+		narrate.Warnf(ctx, "again", "What the host had from the last try is not of this executable: sending all of it")
+		i.receipt.Resumed = 0
+		if err := i.deliver(i.steps.begin(ctx, "transfer"), 0); err != nil {
+			return err
+		}
+		ctx = i.steps.begin(ctx, "verify")
+		_, err = i.hear(ctx, "chmod")
+	}
+	if err != nil {
 		return err
 	}
 	narrate.Sayf(ctx, "chmod", "🔐 Made %s executable", i.Name)
@@ -216,7 +235,11 @@ func (i *install) closing() string {
 	case Restored:
 		return fmt.Sprintf("🎉 Installed %s on %s: %s, nothing sent, in %v", i.Name, i.host.Name(), i.receipt.Link, took)
 	}
-	return fmt.Sprintf("🎉 Installed %s on %s: %s, %s sent, in %v", i.Name, i.host.Name(), i.receipt.Link, Bytes(i.receipt.Sent), took)
+	resumed := ""
+	if i.receipt.Resumed > 0 {
+		resumed = fmt.Sprintf(" (%s were there from the last try)", Bytes(i.receipt.Resumed))
+	}
+	return fmt.Sprintf("🎉 Installed %s on %s: %s, %s sent%s, in %v", i.Name, i.host.Name(), i.receipt.Link, Bytes(i.receipt.Sent), resumed, took)
 }
 
 // id names the release on the host.
@@ -227,12 +250,21 @@ func releaseID(sha256 string) string { return sha256[:min(12, len(sha256))] }
 // failed leaves the host as it was, as far as it can be reached, and says how that is.
 func (i *install) failed(ctx context.Context, err error) error {
 	e := &Error{Operation: "install", Daemon: i.Name, Host: i.host.Name(), Step: i.steps.current(), Err: err}
-	e.State = i.state(i.stop(ctx))
+	e.State = i.state(i.stop(ctx, i.lastWord(err)))
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.Step = "" // the limit's own error names the step
 	}
 	e.Hint = i.hint(err)
 	return e
+}
+
+// lastWord returns the word that ends the script: what arrived is kept for the next try if it was the
+// limit that ended this one, for the next may have all the time; nobody else is likely to go on.
+func (i *install) lastWord(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "pause"
+	}
+	return "abort"
 }
 
 // stateUnheard is what can be said of a host that may or may not have gone on.
@@ -256,12 +288,14 @@ func (i *install) state(heard bool) string {
 		return "nothing was touched on " + i.host.Name()
 	case heard && now == i.id():
 		return "the new release " + now + " is current on " + i.host.Name() + "; nothing else is left of the attempt"
+	case heard && i.kept > 0:
+		return i.host.Name() + " keeps the " + Bytes(i.kept) + " that arrived for the next try, for a day, and nothing else of the attempt; " + runs
 	case heard:
 		return "nothing is left of the attempt on " + i.host.Name() + "; " + runs
 	case i.sent:
 		return stateUnheard
 	}
-	return i.host.Name() + " removes by itself what had arrived; " + runs
+	return i.host.Name() + " ends by itself what was begun there, and keeps what had arrived for the next try, for a day; " + runs
 }
 
 // hint adds what only an install knows to the hints of its causes.
@@ -285,7 +319,9 @@ func (i *install) hint(err error) string {
 	return ""
 }
 
-func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}
 
 // Bytes writes a size for people: "14.9 MiB".
 func Bytes(n int64) string {

@@ -135,7 +135,7 @@ func TestPlanShowsTheScriptsAndConnectsNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plan.Lines) == 0 || len(plan.Scripts) != 2 || plan.Scripts[0].Name != "elevate" || !strings.Contains(plan.Scripts[1].Text, "digest_of()") {
+	if len(plan.Lines) == 0 || len(plan.Scripts) != 2 || plan.Scripts[0].Name != "elevate" || !strings.Contains(plan.Scripts[1].Text, "digest()") {
 		t.Errorf("plan: %+v", plan)
 	}
 }

@@ -36,7 +36,7 @@ func TestEveryKindOfHostTakesAnInstall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := site{testhost.Start(t, kind.options...), t}
-			one, two := program(t, "one", 700_000), program(t, "two", 700_000)
+			one, two := wordy(t, "one", 700_000), wordy(t, "two", 700_000)
 			if r := s.install(one); r.Form != kind.form {
 				t.Errorf("it travelled as %s, want %s", r.Form, kind.form)
 			}
@@ -50,6 +50,17 @@ func TestEveryKindOfHostTakesAnInstall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wordy writes an executable of about size bytes that says what and can be compressed.
+func wordy(t *testing.T, what string, size int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "worker")
+	text := "#!/bin/sh\necho " + what + "\nexit\n" + strings.Repeat("nothing\n", size/8)
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // tool returns a directory that everybody may enter, with a shell script of that name in it.

@@ -26,6 +26,7 @@ type facts struct {
 	current string // its current release, 12 hex, or ""
 	have    bool   // the wanted release is there, whole
 	linked  bool   // the link to it is in its place
+	partial int64  // bytes of it that arrived when an earlier try broke
 }
 
 // hearFacts takes facts until the script says last.
@@ -41,7 +42,7 @@ func (c *conversation) hearFacts(ctx context.Context, last string) (facts, error
 		case w.First == "fact":
 			f.add(w.Rest)
 		case w.First == "end":
-			return f, fmt.Errorf("%w: its side ended: %s", ErrRefused, w.Rest)
+			return f, c.endedWith(w)
 		}
 	}
 }
@@ -88,6 +89,10 @@ func (f *facts) add(said string) {
 		f.have = true
 	case "linked":
 		f.linked = true
+	case "partial":
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 {
+			f.partial = n
+		}
 	}
 }
 
@@ -115,14 +120,14 @@ func (f *facts) attrs() map[string]any {
 	}
 }
 
-// form returns how the executable travels best.
+// form returns the compressed form that the host can take; "" if there is none.
 func (f *facts) form() string {
 	for _, form := range []string{formZstd, formGzip} {
 		if f.tools[form] != "" {
 			return form
 		}
 	}
-	return formPlain
+	return ""
 }
 
 // suit returns nil if the host can take file as the daemon called name.
@@ -139,7 +144,7 @@ func (f *facts) suit(file *artifact.File, name string) error {
 	if err := file.Fits(f.platform); err != nil {
 		return err
 	}
-	if need := file.Size + spaceMargin; f.free >= 0 && f.free < need && !f.have {
+	if need := file.Size - f.partial + spaceMargin; f.free >= 0 && f.free < need && !f.have {
 		return fmt.Errorf("%w: %s needs %s below %s, %s are free", ErrSpace, name, Bytes(need), f.root, Bytes(f.free))
 	}
 	return nil
@@ -179,7 +184,7 @@ func (f *facts) report(host string) Report {
 	if f.free >= 0 && f.free < lowSpace {
 		find(f.free < spaceMargin, "make room", "only %s are free below %s", Bytes(f.free), f.root)
 	}
-	if f.form() == formPlain {
+	if f.form() == "" {
 		find(false, "install zstd", "neither zstd nor gzip is there: executables travel uncompressed")
 	}
 	if f.init == "" {

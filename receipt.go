@@ -15,7 +15,8 @@ type Receipt struct {
 	Link      string    `json:"link"`               // what users of the host start
 	Size      int64     `json:"size"`               // bytes of the executable
 	Sent      int64     `json:"sent"`               // bytes of it that travelled, compressed
-	Form      string    `json:"form,omitempty"`     // how they travelled: zstd, gzip, plain
+	Form      string    `json:"form,omitempty"`     // how most of them travelled: zstd, gzip, plain
+	Resumed   int64     `json:"resumed,omitempty"`  // bytes of the executable that an earlier try had left on the host
 	Started   time.Time `json:"started"`
 	Seconds   float64   `json:"seconds"`
 	Steps     []Step    `json:"steps"`

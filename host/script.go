@@ -17,6 +17,7 @@ import (
 //
 //	sentinel  a random word that begins every line it says to us; see [Talk.Hear]
 //	seconds   the time that remains, in whole seconds, after which it must have ended itself
+//	fullblock "yes" if the host's dd takes iflag=fullblock, and so exactly as many bytes as it is told
 //	next      in a script that another goes Through: the command that runs that one
 type Script struct {
 	Name string // for people
@@ -60,41 +61,47 @@ func (s Script) with(vars ...Var) Script {
 // padding are lines for a login's own start-up files to read, should they read stdin.
 const padding = "\n\n\n\n\n\n\n\n"
 
-// boot returns the command that reads and runs a text that follows on stdin, between two lines of
-// the sentinel. Every login shell understands it: it has no newline and no exclamation mark, one
-// pair of single quotes, and a backslash only before an n. The shell reads byte by byte, and no
-// further, so that what follows is there for the text itself. A text that is cut short is not run.
+// boot returns the command that reads and runs a text of size bytes that follows on stdin, between
+// two lines of the sentinel. Every login shell understands it: it has no newline and no exclamation
+// mark, one pair of single quotes, and a backslash only before an n. Nothing is read that is beyond
+// the text, for that is the text's own: a dd that can takes it at once, else the shell does, byte by
+// byte. A text that is cut short is not run. In a locale of UTF-8 bash would lose bytes of a value that
+// is not UTF-8.
 //
 // What runs beside is a clock, for a network that swallows the text: it ends the shell, unless that
 // has ended, or has the text, whose first line ends the clock.
-func boot(sentinel string, seconds int) string {
+func boot(sentinel string, size, seconds int) string {
 	return fmt.Sprintf(`exec /bin/sh -c '`+
-		`(i=%[2]d; while kill -0 $$ && [ $i -gt 0 ]; do sleep 1; i=$((i-1)); done; kill $$) >/dev/null 2>&1 & `+
-		`while read -r l || exit; do case $l in %[1]s) break ;; esac; done; n=$(printf "\n."); n=${n%%.}; t=; `+
-		`while IFS= read -r l || exit; do case $l in %[1]s) break ;; esac; t=$t$l$n; done; eval "$t"'`, sentinel, seconds)
+		`(i=%[3]d; while kill -0 $$ && [ $i -gt 0 ]; do sleep 1; i=$((i-1)); done; kill $$) >/dev/null 2>&1 & `+
+		`LC_ALL=C; while read -r l || exit; do case $l in %[1]s) break ;; esac; done; `+
+		`if t=$(dd bs=%[2]d count=1 iflag=fullblock 2>/dev/null); then fullblock=yes; else `+
+		`fullblock=no; n=$(printf "\n."); n=${n%%.}; t=; `+
+		`while IFS= read -r l || exit; do t=$t$l$n; case $l in %[1]s) break ;; esac; done; t=${t%%$n}; fi; `+
+		`case $t in *%[1]s) eval "${t%%%[1]s}" ;; esac'`, sentinel, size, seconds)
 }
 
-// letter returns text as boot's command wants it on stdin.
-func letter(sentinel, text string) string {
+// letter returns text as boot's command wants it on stdin, and the size that it must be told.
+func letter(sentinel, text string) (stdin string, size int) {
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	return padding + sentinel + "\nkill $!\n" + text + sentinel + "\n"
+	text = "kill $!\n" + text + sentinel + "\n"
+	return padding + sentinel + "\n" + text, len(text)
 }
 
 // start returns the command that starts s, and what must follow on its stdin.
 func (s Script) start(sentinel string, seconds int) (command string, stdin []byte) {
 	common := []Var{{"sentinel", sentinel}, {"seconds", fmt.Sprint(seconds)}}
-	command = boot(sentinel, seconds)
-	stdin = []byte(letter(sentinel, s.with(common...).Text()))
+	text, size := letter(sentinel, s.with(common...).Text())
+	command = boot(sentinel, size, seconds)
 	if s.Through == nil {
-		return command, stdin
+		return command, []byte(text)
 	}
-	before := letter(sentinel, s.Through.with(append(common, Var{"next", command})...).Text())
+	before, size := letter(sentinel, s.Through.with(append(common, Var{"next", command})...).Text())
 	if s.Through.Secret != "" {
 		before += s.Through.Secret + "\n"
 	}
-	return command, append([]byte(before), stdin...)
+	return boot(sentinel, size, seconds), []byte(before + text)
 }
 
 // remaining returns how many seconds a script that is started now may run: as long as the caller

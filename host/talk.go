@@ -15,7 +15,7 @@ import (
 
 // Talk is a conversation with a script that runs on a host: we say lines and send bytes on its
 // stdin; it answers with marked lines. What else it prints is told as captured output. The
-// caller must call Close. Its methods are for one goroutine at a time, but for Close.
+// caller must call Close. One goroutine may hear while another says and sends; Close is for any.
 type Talk struct {
 	name     string // of the script
 	process  Process
@@ -33,10 +33,10 @@ type Talk struct {
 // Words is one marked line: its first word, and the rest.
 type Words struct{ First, Rest string }
 
-// write is some bytes for the script, and where to say how that went.
+// write is a line and some bytes for the script, and where to say how that went.
 type write struct {
-	data []byte
-	done chan error
+	line, data []byte
+	done       chan error
 }
 
 // Start runs s on h, connecting if need be, and returns when it is on its way; ctx bounds that.
@@ -55,7 +55,7 @@ func Start(ctx context.Context, h Host, s Script) (*Talk, error) {
 	t.Tell(ctx)
 	go t.write()
 	go t.listen()
-	if err := t.send(ctx, stdin); err != nil && !errors.Is(err, ErrNotListening) {
+	if err := t.send(ctx, stdin, nil); err != nil && !errors.Is(err, ErrNotListening) {
 		t.Close()
 		return nil, err
 	}
@@ -90,16 +90,17 @@ var ErrNotListening = errors.New("the host's side does not listen any more")
 // ends, and then return its cause; what was begun then is written all the same, before what is
 // said next. They return [ErrNotListening] once the script or the connection has ended.
 func (t *Talk) Say(ctx context.Context, words ...string) error {
-	return t.send(ctx, []byte(strings.Join(words, " ")+"\n"))
+	return t.Send(ctx, nil, words...)
 }
 
-// Send sends the line "data BYTES" and the bytes. The script takes exactly so many.
-func (t *Talk) Send(ctx context.Context, data []byte) error {
-	return t.send(ctx, append(fmt.Appendf(nil, "data %d\n", len(data)), data...))
+// Send says a line and sends bytes behind it, as many as the line announces. If it fails, data may
+// still be read from until Close.
+func (t *Talk) Send(ctx context.Context, data []byte, words ...string) error {
+	return t.send(ctx, []byte(strings.Join(words, " ")+"\n"), data)
 }
 
-func (t *Talk) send(ctx context.Context, data []byte) error {
-	w := write{data: data, done: make(chan error, 1)}
+func (t *Talk) send(ctx context.Context, line, data []byte) error {
+	w := write{line: line, data: data, done: make(chan error, 1)}
 	select {
 	case t.writes <- w:
 	case <-t.closed:
@@ -123,7 +124,10 @@ func (t *Talk) write() {
 	for {
 		select {
 		case w := <-t.writes:
-			_, err := t.process.Write(w.data)
+			_, err := t.process.Write(w.line)
+			if err == nil && len(w.data) > 0 {
+				_, err = t.process.Write(w.data)
+			}
 			w.done <- err
 		case <-t.closed:
 			return

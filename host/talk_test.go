@@ -54,7 +54,7 @@ echo "x $sentinel is not a mark"
 echo "$sentinel" bye
 `, host.Var{Name: "who", Value: "it's $HOME"})
 	hear(ctx, t, c, "hello it's $HOME")
-	if err := c.Send(ctx, []byte("a b\tc")); err != nil {
+	if err := c.Send(ctx, []byte("a b\tc"), "data", "5"); err != nil {
 		t.Fatal(err)
 	}
 	hear(ctx, t, c, "got a b\tc")
@@ -113,7 +113,7 @@ func TestSayingSomethingToAScriptThatHasEnded(t *testing.T) {
 	ctx, c, _ := talk(t, `exit 3`)
 	err := error(nil)
 	for chunk := make([]byte, 1<<20); err == nil; {
-		err = c.Send(ctx, chunk)
+		err = c.Send(ctx, chunk, "data", fmt.Sprint(len(chunk)))
 	}
 	if !errors.Is(err, host.ErrNotListening) {
 		t.Errorf("got %v", err)
@@ -131,7 +131,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		t.Errorf("hear: %v", err)
 	}
 	big := make([]byte, 1<<20) // more than a pipe holds
-	if err := c.Send(ctx, big); !errors.Is(err, why) {
+	if err := c.Send(ctx, big, "data", fmt.Sprint(len(big))); !errors.Is(err, why) {
 		t.Errorf("send: %v", err)
 	}
 	c.Close()

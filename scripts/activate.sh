@@ -3,16 +3,16 @@
 
 # activate lets id be the release that runs; file is moved to its place unless it is there.
 activate() {
-	mkdir -p "$base/releases" "$incoming" || cannot "make $base/releases"
+	try "make $base/releases" mkdir -p "$base/releases" "$incoming"
 	if [ -e "$file" ]; then
 		# A release of this name that is there already is not whole, or it would not be sent.
 		[ ! -e "$base/releases/$id" ] || mv "$base/releases/$id" "$incoming/broken"
-		mv "$incoming/release" "$base/releases/$id" || cannot "write to $base/releases"
+		try "write to $base/releases" mv "$incoming/release" "$base/releases/$id"
 	fi
 	# What can fail comes first: once it is current there is no way back.
 	if [ "$(link_of "$bin/$name")" != "$target" ]; then
-		mkdir -p "$bin" || cannot "make $bin"
-		ln -s "$target" "$bin/.$name-$random" || cannot "write to $bin"
+		try "make $bin" mkdir -p "$bin"
+		try "write to $bin" ln -s "$target" "$bin/.$name-$random"
 	fi
 	old=$(link_of "$base/current")
 	case $old in
@@ -31,20 +31,22 @@ activate() {
 # directory is replaced, not entered: by -T with GNU and busybox, by -h on BSD and macOS.
 point() {
 	rm -f "$3"
-	ln -s "$2" "$3" || cannot "write to ${3%/*}"
+	try "write to ${3%/*}" ln -s "$2" "$3"
 	if [ -d "$1" ]; then
 		mv -fT "$3" "$1" 2>/dev/null || mv -fh "$3" "$1" 2>/dev/null ||
 			perl -e 'rename $ARGV[0], $ARGV[1] or exit 1' "$3" "$1"
 	else
 		mv -f "$3" "$1"
-	fi || cannot "replace $1"
+	fi || cannot "replace $1" ""
 }
 
 # note OUTCOME adds a line to the log.
 note() { printf '%s%s"}\n' "$logline" "$*" >>"$base/log.jsonl"; }
 
-# prune removes all but the newest releases; never the current or the previous one.
+# prune removes all but the newest releases, never the current or the previous one, and what arrived
+# of others.
 prune() {
+	[ ! -e "$base/partial" ] || rm -rf "$base/partial"
 	kept=0
 	# The names are hex digits: no word of this list can be split.
 	# shellcheck disable=SC2045

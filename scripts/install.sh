@@ -2,14 +2,18 @@
 #
 #	keep            the release is current: nothing to do
 #	switch          it is here, and becomes current
-#	take FORM       it follows, in chunks; see receive.sh
+#	take OFFSET     it follows, from there on, in parts; see receive.sh
 #	bye, abort      the end
+#	pause           the end, and what arrived is kept for the next try
 #
 # What takes time runs beside, so that the end of input is noticed while it does.
 
 had_root=$([ ! -e "$root" ] || echo yes)
 
 clean() {
+	case ${locked:-no},$* in
+	"yes,hung up" | yes,overdue | yes,paused) park ;;
+	esac
 	rm -rf "$incoming" "$bin/.$name-$random"
 	tell current "$(link_of "$base/current")"
 	if [ -n "$locked" ]; then
@@ -28,14 +32,7 @@ clean() {
 # beside FUNCTION...: runs them in order; what fails is told, and then we are told to abort.
 beside() {
 	(
-		trap 'trap - EXIT; exit 1' TERM
-		trap 'tell failed refused "the script broke off"' EXIT
-		# shellcheck disable=SC2317 # the functions call it
-		fail() {
-			trap - EXIT
-			tell failed "$@"
-			exit 1
-		}
+		apart
 		for step; do "$step"; done
 		trap - EXIT
 	) &
@@ -46,9 +43,10 @@ probe_place
 probe_daemon
 tell ready
 
-while read -r word form; do
+while read -r word offset; do
 	case $word in
 	keep)
+		[ ! -e "$base/partial" ] || rm -rf "$base/partial"
 		note unchanged
 		end "done"
 		;;
@@ -58,11 +56,12 @@ while read -r word form; do
 		;;
 	take)
 		lock
-		receive "$form"
+		receive "$offset"
 		beside verify activate
 		;;
 	bye) end "done" ;;
 	abort) end stopped ;;
+	pause) end paused ;;
 	*) fail refused "unknown word: $word" ;;
 	esac
 done

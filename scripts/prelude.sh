@@ -7,7 +7,8 @@ LC_ALL=C
 export LC_ALL
 trap '' PIPE # when our side is gone, speaking must not keep us from cleaning up
 
-tell() { printf '%s %s\n' "$sentinel" "$*" 2>/dev/null; }
+exec 3>&1 # where we speak, also from within a pipeline
+tell() { printf '%s %s\n' "$sentinel" "$*" >&3 2>/dev/null; }
 
 # stat_of PID FIELD prints a field of /proc/PID/stat, counted from the state, which is the first.
 stat_of() {
@@ -60,7 +61,7 @@ fail() { end failed "$@"; }
 # network that swallows packets. It starts before there are traps: a signal that meets a new process
 # while that still has ours is lost, and we would wait for the clock. It must not end itself before
 # it has ended the others. It holds no output, so that our own end, if we are killed, is heard of.
-{ sleep "$seconds" && trap '' TERM && end_group; } >/dev/null 2>&1 &
+{ sleep "$seconds" && trap '' TERM && end_group; } >/dev/null 2>&1 3>&- &
 
 trap 'end hung up' HUP INT
 trap 'end overdue' TERM
@@ -68,17 +69,23 @@ trap 'end broken' EXIT
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# digest_of FILE prints its SHA-256 in hex.
-digest_of() {
-	if has sha256sum; then
-		set -- "$(sha256sum <"$1")"
+# digest prints the SHA-256 of stdin in hex. Of a long one (size says how long) openssl, where it is,
+# makes short work, but it is slower to start.
+digest() {
+	if [ "${size:-0}" -gt 4194304 ] && has openssl; then
+		sum=$(openssl dgst -sha256 -r)
+	elif has sha256sum; then
+		sum=$(sha256sum)
 	elif has shasum; then
-		set -- "$(shasum -a 256 <"$1")"
+		sum=$(shasum -a 256)
 	else
-		set -- "$(openssl dgst -sha256 -r <"$1")"
+		sum=$(openssl dgst -sha256 -r)
 	fi
-	printf '%s' "${1%% *}"
+	printf '%s' "${sum%% *}"
 }
+
+# is_wanted FILE is true of one with the digest that we were given.
+is_wanted() { [ "$(digest <"$1")" = "$sha256" ]; }
 
 # near PATH prints the path, or the nearest directory above it that exists.
 near() {

@@ -19,6 +19,7 @@ case $dir in
 *) root=$HOME/${dir#??} ;; # ~/
 esac
 base=$root/$name
+partial=$base/partial/$sha256 # what arrived when an earlier try broke
 target=$base/current/$name # what the link in bin points to
 if [ "$scope$dir" = user ] && [ ! -L "$bin" ]; then
 	target=../share/davit/$name/current/$name
@@ -77,8 +78,10 @@ probe_daemon() {
 	current=$(link_of "$base/current")
 	fact current "${current#releases/}"
 	id=$(printf '%.12s' "$sha256")
-	if [ -f "$base/releases/$id/$name" ] && [ "$(digest_of "$base/releases/$id/$name")" = "$sha256" ]; then
+	if [ -f "$base/releases/$id/$name" ] && is_wanted "$base/releases/$id/$name"; then
 		fact have "$id"
+	elif [ -f "$partial" ] && [ -n "$(find "$partial" -mtime -1)" ]; then # a day: then it is forgotten
+		fact partial "$(($(wc -c <"$partial")))"
 	fi
 	if [ -e "$bin/$name" ] || [ -L "$bin/$name" ]; then
 		case $(link_of "$bin/$name") in

@@ -1,13 +1,16 @@
 # receive.sh: takes the bytes of a release from stdin into a private file, and checks them.
-# Given: what probe.sh was, and size; random, a name that nobody else uses; holder, who we are.
+# Given: what probe.sh was, and size; random, a name that nobody else uses; holder, who we are;
+# fullblock, "yes" if dd knows that word.
 
 incoming=$base/incoming-$random
 file=$incoming/release/$name
 locked=
+resumed=0
 
 # lock makes us the only one who works on this daemon. It is held by this process: the kernel
 # ends it, or, without flock, whoever finds that the holder lives no more.
 lock() {
+	[ -z "$locked" ] || return
 	tries=0
 	me="$(date -u +%Y-%m-%dT%H:%M:%SZ) $$ $(birth $$) $random $holder"
 	if has flock; then
@@ -28,7 +31,7 @@ lock_file() {
 		flock -n 9 || busy "$(tail -n 1 "$base/lock")"
 		printf '%s\n' "$me" >&9 || {
 			locked=yes
-			cannot "write to $base/lock"
+			cannot "write to $base/lock" ""
 		}
 	done
 	locked=yes
@@ -64,17 +67,37 @@ take_over() {
 # lock_failed gives up in the end: one who gave up may just have removed the lock or the directory.
 lock_failed() {
 	tries=$((tries + 1))
-	[ "$tries" -lt 50 ] && return
-	(: >"$incoming") # which says why not
-	cannot "write to $base/lock"
+	[ "$tries" -lt 50 ] || try "write to $base" mkdir "$incoming"
+	[ "$tries" -lt 50 ] || cannot "write to $base/lock" ""
 }
 
-# cannot WORDS fails for want of space if there is little, else of permission.
+# try WHAT COMMAND... runs the command, or fails because we cannot WHAT.
+try() {
+	what=$1
+	shift
+	why=$("$@" 2>&1) || cannot "$what" "$why"
+}
+
+# cannot WHAT WHY fails, for want of space if WHY, the message of a command, says so or if there is
+# little, else of permission.
 cannot() {
-	case $(free_kib "$base") in
-	[0-9] | [0-9][0-9] | [0-9][0-9][0-9]) fail space "$(free_kib "$base")" ;;
+	why=${2##*: }
+	case $why,$(free_kib "$base") in
+	*"No space"* | *uota* | *,[0-9] | *,[0-9][0-9] | *,[0-9][0-9][0-9]) fail space "$(free_kib "$base")" "$why" ;;
 	esac
-	fail permission "cannot $*"
+	fail permission "cannot $1${why:+: $why}"
+}
+
+# apart makes fail, in a subshell, say what is wrong and end that alone: we are told to abort then.
+apart() {
+	trap 'trap - EXIT; exit 1' TERM
+	trap 'tell failed refused "the script broke off"' EXIT
+	# shellcheck disable=SC2317 # it is called in the place of the other
+	fail() {
+		trap - EXIT
+		tell failed "$@"
+		exit 1
+	}
 }
 
 # busy HOLDER: the lock is another's.
@@ -101,43 +124,96 @@ birth() {
 	stat_of "$1" 20 || ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _
 }
 
-# receive FORM takes what is sent as zstd, gzip or plain.
+# receive OFFSET takes what follows the first OFFSET bytes, which came with an earlier try.
 receive() {
-	mkdir -p "$incoming/release" || cannot "make $incoming"
-	tell made "$base"
-	if feed | unpack "$1" >"$file" && [ -e "$incoming/whole" ]; then
-		return
+	resumed=$1
+	try "make $incoming" mkdir -p "$incoming/release"
+	rm -f "$file"
+	[ -x "$base/current/$name" ] || runnable
+	if [ "$resumed" -gt 0 ]; then
+		mv "$partial" "$file" 2>/dev/null # if another has it now, the digest will tell
 	fi
-	[ ! -e "$incoming/stopped" ] || end stopped
-	cannot "write to $file"
-}
-
-unpack() {
-	case $1 in
-	zstd) zstd -dcq ;;
-	gzip) gzip -dc ;;
-	*) cat ;;
+	rm -rf "$base/partial"
+	tell made "$base"
+	parts | follow "$resumed" | digest >"$incoming/digest"
+	case $(cat "$incoming/ended") in
+	'done') ;;
+	pause) end paused ;;
+	'hung up') end hung up ;;
+	*) end stopped ;;
 	esac
 }
 
-# feed passes on chunks, each announced by "data BYTES", until the word "done".
-feed() {
-	pull=pull_slowly
-	if [ "$(printf ab | dd bs=2 count=1 iflag=fullblock 2>/dev/null)" = ab ]; then
-		pull=pull_quickly
-	fi
-	while read -r word bytes; do
-		case $word in
-		data) "$pull" "$bytes" || return ;;
-		done) : >"$incoming/whole" && return ;;
-		*) break ;;
-		esac
-	done
-	: >"$incoming/stopped"
+# runnable fails where nothing can be started.
+runnable() {
+	try "write to $incoming" touch "$incoming/run"
+	try "make $incoming/run executable" chmod 0755 "$incoming/run"
+	[ -x "$incoming/run" ] || fail permission "nothing can be started below $base: it is mounted noexec"
 }
 
-# pull_quickly BYTES passes on exactly so many: what follows them is ours to read.
-pull_quickly() { dd bs="$1" count=1 iflag=fullblock 2>/dev/null; }
+# parts takes parts until another word comes. A part is announced by its place, its length, its form
+# (zstd, gzip, plain) and the bytes that this has; when it is in the file, we say so, and name it for
+# follow.
+parts() {
+	apart
+	ended='hung up'
+	while read -r word at length form bytes; do
+		case $word in
+		part)
+			part || ended=failed
+			[ "$ended" = failed ] || continue
+			;;
+		*) ended=$word ;;
+		esac
+		break
+	done
+	echo "$ended" >"$incoming/ended"
+	trap - EXIT
+}
+
+part() {
+	case $form in
+	zstd) pull "$bytes" | unpack zstd -dcq | put "$at" ;;
+	gzip) pull "$bytes" | unpack gzip -dc | put "$at" ;;
+	*)
+		if [ "$fullblock" = yes ] && [ "$((bytes % 65536))" -eq 0 ]; then
+			put "$at" count="$((bytes / 65536))" iflag=fullblock
+		else
+			pull "$bytes" | put "$at"
+		fi
+		;;
+	esac || return
+	tell got "$((at + length))"
+	echo "$at $length"
+}
+
+unpack() { "$@" || fail lacks "$1 could not unpack what came"; }
+
+# put OFFSET [OPERAND...] writes stdin into the file, from there on.
+put() {
+	seek=$(($1 / 65536))
+	shift
+	try "write to $file" dd of="$file" bs=65536 seek="$seek" conv=notrunc "$@"
+}
+
+# follow OFFSET passes on the first OFFSET bytes of the file, and then each part that it is told of.
+follow() {
+	[ "$1" -eq 0 ] || slice 0 "$1"
+	while read -r at length; do
+		slice "$at" "$length"
+	done
+}
+
+slice() { dd if="$file" bs=65536 skip="$(($1 / 65536))" count="$((($2 + 65535) / 65536))" 2>/dev/null; }
+
+# pull BYTES passes on exactly so many: what follows them is ours to read.
+pull() {
+	if [ "$fullblock" = yes ]; then
+		dd bs="$1" count=1 iflag=fullblock 2>/dev/null
+	else
+		pull_slowly "$1"
+	fi
+}
 
 # pull_slowly is for a dd that knows only what POSIX asks: one read gives some of the bytes,
 # never more.
@@ -153,14 +229,31 @@ pull_slowly() {
 	cat "$incoming/chunk"
 }
 
-# verify lets through what is complete, unaltered, on the disk, and can be started.
+# verify lets through what is complete, unaltered, on the disk, and can be started. If some of it came
+# with an earlier try, all of it is asked for again.
 verify() {
 	got=$(($(wc -c <"$file")))
-	[ "$got" -eq "$size" ] || fail corrupt "$got of $size bytes"
-	chmod 0755 "$file" || fail permission "cannot make $file executable"
-	tell chmod "$file"
-	[ "$(digest_of "$file")" = "$sha256" ] || fail corrupt "the SHA-256 is another one"
-	sync "$file" "$incoming/release" 2>/dev/null
+	if [ "$got" -ne "$size" ]; then
+		corrupt "$got of $size bytes"
+	elif [ "$(cat "$incoming/digest")" != "$sha256" ]; then
+		(size=0 && is_wanted "$file") || corrupt "the SHA-256 is another one" # another tool has a say
+	fi
+	try "make $file executable" chmod 0755 "$file"
 	[ -x "$file" ] || fail permission "nothing can be started below $base: it is mounted noexec"
+	tell chmod "$file"
+	sync "$file" "$incoming/release" 2>/dev/null
 	tell verified
+}
+
+corrupt() {
+	[ "$resumed" -gt 0 ] || fail corrupt "$@"
+	trap - EXIT
+	tell again
+	exit
+}
+
+# park keeps what arrived for the next try.
+park() {
+	[ -s "$file" ] && mkdir -p "$base/partial" && chmod 0644 "$file" && mv "$file" "$partial" || return
+	tell kept "$(($(wc -c <"$partial")))"
 }

@@ -63,10 +63,17 @@ func sent(r davit.Receipt) string {
 		return "nothing: it was current already"
 	case r.Outcome == davit.Restored:
 		return "nothing: the host had it"
-	case r.Form == "" || r.Form == "plain":
-		return davit.Bytes(r.Sent)
+	case r.Form == "":
+		return "nothing: all " + davit.Bytes(r.Resumed) + " were there from the last try"
 	}
-	return fmt.Sprintf("%s for %s (%s)", davit.Bytes(r.Sent), davit.Bytes(r.Size), r.Form)
+	text := davit.Bytes(r.Sent)
+	if r.Form != "plain" {
+		text += fmt.Sprintf(" for %s (%s)", davit.Bytes(r.Size-r.Resumed), r.Form)
+	}
+	if r.Resumed > 0 {
+		text += ", " + davit.Bytes(r.Resumed) + " were there from the last try"
+	}
+	return text
 }
 
 func indent(lines []string) []string {
