@@ -41,6 +41,9 @@ type Config struct {
 	// element may hold several lines, and one that begins a Match block must hold all of it.
 	SSHD []string
 
+	// WAN, if not nil, is the network that the host is on the far side of; see Beyond.
+	WAN *WAN
+
 	// Prepare is called before sshd starts, with the rights of the tests. What it makes below
 	// the home belongs to the host's user afterwards.
 	Prepare []func(*Host)

@@ -14,6 +14,11 @@
 //	far := h.Via(link.Addr())
 //	link.CutAfter(1 << 20)
 //
+// A WAN is for what a link flatters: on it TCP itself is far from the host, its handshake too.
+//
+//	wan := testhost.NewWAN(t, testhost.Link{Latency: 25 * time.Millisecond})
+//	far := testhost.Start(t, testhost.Beyond(wan))
+//
 // Everything is gone with the test, also when the test binary is killed: each host has a keeper,
 // a process that holds all of the host's processes and ends with its standard input.
 //

@@ -29,6 +29,9 @@ func TestVictim(t *testing.T) {
 	if os.Getenv(victim) == "" {
 		t.Skip("only run by TestNothingOutlivesAKilledTest")
 	}
+	if os.Getenv(victim) == "wan" {
+		endInAWAN(t)
+	}
 	h := testhost.Start(t)
 	dial(t, h)
 	h.Run(daemonize)

@@ -43,10 +43,9 @@ func (h *Host) listen() {
 	if os.Getuid() == 0 {
 		h.must(os.MkdirAll("/run/sshd", 0o755)) // sshd wants it, and init makes it where there is one
 	}
-	ip := fmt.Sprintf("127.0.0.%d", 2+(int64(os.Getpid())*7+hosts.Add(1))%249)
 	err := errPortTaken
 	for try := 0; try < 5 && errors.Is(err, errPortTaken); try++ {
-		h.Addr = h.freeAddr(ip)
+		h.Addr = h.freeAddr()
 		h.write("sshd_config", h.sshdConfig())
 		err = h.start()
 	}
@@ -54,8 +53,12 @@ func (h *Host) listen() {
 	h.write("known_hosts", knownhosts.Line([]string{h.Addr}, h.HostKey)+"\n")
 }
 
-func (h *Host) freeAddr(ip string) string {
+func (h *Host) freeAddr() string {
 	h.t.Helper()
+	if h.config.WAN != nil {
+		return h.config.WAN.freeAddr()
+	}
+	ip := fmt.Sprintf("127.0.0.%d", 2+(int64(os.Getpid())*7+hosts.Add(1))%249)
 	ln, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	h.must(err)
 	defer ln.Close()

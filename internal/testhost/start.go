@@ -44,7 +44,7 @@ func newHost(t testing.TB, c Config) *Host {
 			h.config.Login = LoginOrdinary
 		}
 	}
-	name := "dv" + strings.ToLower(rand.Text()[:8])
+	name := newName()
 	switch h.config.Login {
 	case LoginOrdinary:
 		NeedRoot(t)
@@ -64,10 +64,16 @@ func newHost(t testing.TB, c Config) *Host {
 	return h
 }
 
+// newName returns a name that nothing else here has, for accounts, folders and devices.
+func newName() string { return "dv" + strings.ToLower(rand.Text()[:8]) }
+
 // keep starts the keeper before there is anything to keep, so that nothing can be left behind.
 func (h *Host) keep(sshd string) {
 	h.t.Helper()
 	d := duty{Dir: h.dir, SSHD: []string{sshd, "-D", "-e", "-f", h.path("sshd_config")}}
+	if h.config.WAN != nil {
+		d.SSHD = h.config.WAN.inside(d.SSHD...)
+	}
 	if h.config.Login == LoginOrdinary {
 		d.Account = h.User
 	}
