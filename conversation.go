@@ -215,7 +215,7 @@ func (e *refusalError) Unwrap() error { return e.kind }
 // refusals are the first words of a script's complaints.
 var refusals = map[string]error{
 	"locked": ErrLocked, "space": ErrSpace, "permission": ErrPermission, "password": ErrPermission,
-	"corrupt": ErrCorrupt, "refused": ErrRefused, "lacks": ErrHostLacks,
+	"corrupt": ErrCorrupt, "refused": ErrRefused,
 }
 
 // refusal returns the error that a script's "failed KIND TEXT" stands for.

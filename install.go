@@ -169,7 +169,11 @@ func (i *install) deliver(ctx context.Context, offset int64) error {
 	if err := i.say(ctx, "take", fmt.Sprint(offset)); err != nil {
 		return err
 	}
-	d := delivery{conversation: &i.conversation, file: i.file, pace: newPace(i.facts.form()), arrived: offset}
+	roundTrip := time.Duration(0)
+	if m, ok := i.host.(host.Measured); ok {
+		roundTrip = m.RoundTrip()
+	}
+	d := delivery{conversation: &i.conversation, file: i.file, pace: newPace(i.facts.form(), roundTrip), arrived: offset}
 	narrate.Emit(ctx, narrate.Event{
 		Action: "copying", Message: copying, Attrs: map[string]any{"bytes": i.file.Size, "resumed": offset},
 	})

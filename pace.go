@@ -13,40 +13,42 @@ const (
 	blockSize    = 64 << 10
 	shortestPart = 256 << 10
 	firstPart    = 512 << 10
+	nearPart     = 2 << 20 // the first one to a host that is very near
 	longestPart  = 4 << 20
 
 	leastTime = 100 * time.Millisecond // parts that take less become longer
 	mostTime  = 400 * time.Millisecond // parts that take more become shorter
 )
 
-// A trial of the plain form is for a near and quick host alone. On any other it is the link that an
-// install waits for, and compressing wins; there a trial would be long, and its result chance.
+// The plain form is for a near and quick host. On any other it is the link that an install waits for,
+// and compressing wins; there a trial would be long, and its result chance.
 const (
-	nearTime  = 10 * time.Millisecond // a round trip
-	quickRate = 20e6                  // bytes that travel a second
-	// clearly is how much quicker plain must be to be taken: times differ by chance.
+	besideTime = 2 * time.Millisecond  // a round trip within a room: there plain is what we begin with
+	nearTime   = 10 * time.Millisecond // … and one beyond which it is not even tried
+	quickRate  = 20e6                  // bytes a second that a link must carry for it to be tried
+	plainRate  = 250e6                 // … and at which, sent plain, compressing is not tried
+	// clearly is how much quicker the other form must be to be taken: times differ by chance.
 	clearly = 1.1
 )
 
 // pace decides, part by part, how much of a file travels next and in which form, from how long the
-// parts before took to arrive and to be unpacked. It begins with the compressed form that the host
-// knows. Where the link is so quick that the compressor may be what we wait for, one part is sent
-// plain, and if it took clearly less time for its length than its neighbours, so are all that follow.
+// parts before took to arrive and to be unpacked. It begins with the form that suits the distance.
+// Where the other one might be quicker, one part is sent in that, and if it took clearly less time for
+// its length than its neighbours, so are all that follow.
 type pace struct {
 	compressed string // the form that the host knows besides plain; "" if none
+	roundTrip  time.Duration
 
-	mu        sync.Mutex
-	asked     time.Time // when the host was asked to get ready
-	roundTrip time.Duration
-	length    int64
-	plain     bool
-	onTheWay  []sending
-	last      time.Time // when the last part arrived
-
-	trial    int // the number of the part that is sent plain to see; 0 if none was yet
+	mu       sync.Mutex
+	length   int64 // of the next part
+	form     string
 	number   int // of the part that next was asked for last
-	rates    [3]float64
-	finished int // the number of the part that arrived last
+	onTheWay []sending
+	last     time.Time // when the last part arrived
+	arrived  int       // how many have
+
+	trial int // the number of the part that is sent in the other form to see; 0 if none was yet
+	rates [3]float64
 }
 
 type sending struct {
@@ -54,8 +56,17 @@ type sending struct {
 	form          string
 }
 
-func newPace(compressed string) *pace {
-	return &pace{compressed: compressed, asked: time.Now(), length: firstPart}
+// newPace returns the pace for a host that unpacks the compressed form, if any, and is a round trip
+// away, which is 0 if it is not known.
+func newPace(compressed string, roundTrip time.Duration) *pace {
+	p := &pace{compressed: compressed, roundTrip: roundTrip, length: firstPart, form: compressed}
+	if compressed == "" || roundTrip > 0 && roundTrip < besideTime {
+		p.form = formPlain
+	}
+	if p.roundTrip > 0 && p.roundTrip < besideTime {
+		p.length = nearPart
+	}
+	return p
 }
 
 // next returns the length and the form of the next part.
@@ -63,10 +74,17 @@ func (p *pace) next() (length int64, form string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.number++
-	if p.compressed == "" || p.plain || p.number == p.trial {
-		return p.length, formPlain
+	if p.number == p.trial {
+		return p.length, p.other()
 	}
-	return p.length, p.compressed
+	return p.length, p.form
+}
+
+func (p *pace) other() string {
+	if p.form == formPlain {
+		return p.compressed
+	}
+	return formPlain
 }
 
 // sends notes that a part is handed to the connection.
@@ -74,13 +92,6 @@ func (p *pace) sends(x part) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.onTheWay = append(p.onTheWay, sending{x.length, int64(len(x.data)), x.form})
-}
-
-// answered notes the host's first answer to a word.
-func (p *pace) answered(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.roundTrip = now.Sub(p.asked)
 }
 
 // arrives notes that the host has the first of the parts on their way.
@@ -92,7 +103,7 @@ func (p *pace) arrives(now time.Time) {
 	}
 	x := p.onTheWay[0]
 	p.onTheWay = p.onTheWay[1:]
-	p.finished++
+	p.arrived++
 	took := now.Sub(p.last)
 	first := p.last.IsZero()
 	p.last = now
@@ -109,21 +120,34 @@ func (p *pace) arrives(now time.Time) {
 	}
 }
 
-// measure decides when to try the plain form, and what came of it.
+// measure decides when to try the other form, and what came of it.
 func (p *pace) measure(x sending, took time.Duration) {
 	rate := float64(x.length) / took.Seconds()
 	switch {
 	case p.trial == 0:
-		near := p.roundTrip > 0 && p.roundTrip < nearTime
-		if near && x.form == p.compressed && float64(x.bytes)/took.Seconds() > quickRate {
+		if p.doubts(x, took) {
 			p.trial = p.number + 1
 		}
-	case p.finished == p.trial-1:
+	case p.arrived == p.trial-1:
 		p.rates[0] = rate
-	case p.finished == p.trial:
+	case p.arrived == p.trial:
 		p.rates[1] = rate
-	case p.finished == p.trial+1:
+	case p.arrived == p.trial+1:
 		p.rates[2] = rate
-		p.plain = p.rates[1] > clearly*max(p.rates[0], p.rates[2])
+		if p.rates[1] > clearly*max(p.rates[0], p.rates[2]) {
+			p.form = p.other()
+		}
 	}
+}
+
+// doubts reports whether the other form might be quicker.
+func (p *pace) doubts(x sending, took time.Duration) bool {
+	travelled := float64(x.bytes) / took.Seconds()
+	switch {
+	case p.compressed == "" || x.form != p.form:
+		return false
+	case p.form == formPlain:
+		return travelled < plainRate
+	}
+	return p.roundTrip > 0 && p.roundTrip < nearTime && travelled > quickRate
 }

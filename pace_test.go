@@ -20,7 +20,6 @@ type link struct {
 func (l link) deliver(p *pace, size int64) (took time.Duration, plain int64) {
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	start := time.Now()
-	p.answered(p.asked.Add(l.roundTrip))
 	var packed, sent, unpacked time.Duration
 	type transit struct{ at time.Duration }
 	var onTheWay []transit
@@ -58,6 +57,7 @@ func TestTheFormThatIsQuickestForTheLinkIsTaken(t *testing.T) {
 		link  link
 		plain bool // most of it
 	}{
+		"a room away, and slow":         {link{time.Millisecond, 12e6, 100e6, 600e6, 2}, false},
 		"this machine, slow compressor": {link{time.Millisecond, 400e6, 100e6, 600e6, 2}, true},
 		"this machine, slow host":       {link{time.Millisecond, 400e6, 400e6, 120e6, 2}, true},
 		"a gigabit, quick compressor":   {link{time.Millisecond, 115e6, 400e6, 600e6, 2}, false},
@@ -67,11 +67,11 @@ func TestTheFormThatIsQuickestForTheLinkIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			took, plain := c.link.deliver(newPace(formZstd), size)
+			took, plain := c.link.deliver(newPace(formZstd, c.link.roundTrip), size)
 			if got := plain > size/2; got != c.plain {
 				t.Errorf("%d of %d bytes travelled plain, in %v", plain, size, took)
 			}
-			onlyPlain, _ := c.link.deliver(newPace(""), size)
+			onlyPlain, _ := c.link.deliver(newPace("", c.link.roundTrip), size)
 			if took > onlyPlain*12/10 { // a fifth is what it may cost to find out
 				t.Errorf("it took %v, and plain alone %v", took, onlyPlain)
 			}
@@ -90,7 +90,7 @@ func TestPartsBecomeAsLongAsTheLinkLetsThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPace(formZstd)
+			p := newPace(formZstd, c.link.roundTrip)
 			c.link.deliver(p, 64<<20)
 			if length, _ := p.next(); length != c.want || length%blockSize != 0 {
 				t.Errorf("parts of %d bytes, want %d", length, c.want)

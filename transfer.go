@@ -81,8 +81,6 @@ func (d *delivery) hearArrivals(ctx context.Context, meter *narrate.Meter) error
 			return err
 		case w.First == "end":
 			return d.endedWith(w)
-		case w.First == "made":
-			d.pace.answered(time.Now())
 		case w.First == "got":
 			offset, err := strconv.ParseInt(w.Rest, 10, 64)
 			if err != nil || offset <= d.arrived || offset > d.file.Size {

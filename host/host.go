@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 )
 
 // Host is a machine. It is safe for use by several goroutines at once. It connects when it is
@@ -34,6 +35,13 @@ type Host interface {
 	// Close ends the connection and with it everything that was started through it. It never
 	// waits for the network.
 	Close() error
+}
+
+// Measured is a Host that knows how far away it is. Callers ask with a type assertion.
+type Measured interface {
+	// RoundTrip returns how long a byte needs to the host and an answer to come back, at most; 0 if
+	// that is not known, as before Connect.
+	RoundTrip() time.Duration
 }
 
 // Process is a command that runs on a host. What one goroutine writes another may read.

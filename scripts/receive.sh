@@ -78,14 +78,14 @@ try() {
 	why=$("$@" 2>&1) || cannot "$what" "$why"
 }
 
-# cannot WHAT WHY fails, for want of space if WHY, the message of a command, says so or if there is
-# little, else of permission.
+# cannot WHAT WHY [KIND] fails, for want of space if WHY, the message of a command, says so or if there
+# is little, else of the kind, which is permission unless it is said.
 cannot() {
 	why=${2##*: }
 	case $why,$(free_kib "$base") in
 	*"No space"* | *uota* | *,[0-9] | *,[0-9][0-9] | *,[0-9][0-9][0-9]) fail space "$(free_kib "$base")" "$why" ;;
 	esac
-	fail permission "cannot $1${why:+: $why}"
+	fail "${3:-permission}" "cannot $1${why:+: $why}"
 }
 
 # apart makes fail, in a subshell, say what is wrong and end that alone: we are told to abort then.
@@ -130,8 +130,8 @@ receive() {
 	try "make $incoming" mkdir -p "$incoming/release"
 	rm -f "$file"
 	[ -x "$base/current/$name" ] || runnable
-	if [ "$resumed" -gt 0 ]; then
-		mv "$partial" "$file" 2>/dev/null # if another has it now, the digest will tell
+	if [ "$resumed" -gt 0 ] && mv "$partial" "$file" 2>/dev/null; then # else the digest will tell
+		try "cut $file" dd of="$file" bs=65536 seek="$((resumed / 65536))" count=0
 	fi
 	rm -rf "$base/partial"
 	tell made "$base"
@@ -173,13 +173,13 @@ parts() {
 
 part() {
 	case $form in
-	zstd) pull "$bytes" | unpack zstd -dcq | put "$at" ;;
-	gzip) pull "$bytes" | unpack gzip -dc | put "$at" ;;
+	zstd) pull "$bytes" | save zstd -dcq ;;
+	gzip) pull "$bytes" | save gzip -dc ;;
 	*)
 		if [ "$fullblock" = yes ] && [ "$((bytes % 65536))" -eq 0 ]; then
-			put "$at" count="$((bytes / 65536))" iflag=fullblock
+			save dd bs=65536 count="$((bytes / 65536))" iflag=fullblock
 		else
-			pull "$bytes" | put "$at"
+			pull "$bytes" | save cat
 		fi
 		;;
 	esac || return
@@ -187,13 +187,9 @@ part() {
 	echo "$at $length"
 }
 
-unpack() { "$@" || fail lacks "$1 could not unpack what came"; }
-
-# put OFFSET [OPERAND...] writes stdin into the file, from there on.
-put() {
-	seek=$(($1 / 65536))
-	shift
-	try "write to $file" dd of="$file" bs=65536 seek="$seek" conv=notrunc "$@"
+# save COMMAND... adds what the command makes of stdin to the file.
+save() {
+	why=$("$@" 2>&1 >>"$file") || cannot "write to $file with $1" "$why" refused
 }
 
 # follow OFFSET passes on the first OFFSET bytes of the file, and then each part that it is told of.

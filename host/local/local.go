@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/davit-sh/davit/host"
 )
@@ -21,7 +22,10 @@ type Host struct {
 	conns   map[*conn]struct{}
 }
 
-var _ host.Host = (*Host)(nil)
+var (
+	_ host.Host     = (*Host)(nil)
+	_ host.Measured = (*Host)(nil)
+)
 
 // New returns this machine.
 func New() *Host {
@@ -65,6 +69,9 @@ func (h *Host) Exec(ctx context.Context, command string) (host.Process, error) {
 	}
 	return p, nil
 }
+
+// RoundTrip implements [host.Measured].
+func (*Host) RoundTrip() time.Duration { return time.Microsecond }
 
 // Dial implements [host.Host].
 func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
