@@ -3,7 +3,7 @@
 #   make demo       installs a daemon on an SSH host of its own, with Go alone
 #   make test       runs the tests, with Go alone; what this machine lacks is skipped, loudly
 #   make check      format, vet, staticcheck, and the tests with the race detector (needs a C compiler)
-#   make bench      runs the benchmarks
+#   make bench      runs the benchmarks that BENCH matches, REPETITIONS times each
 #   make fuzz       runs every fuzz target for FUZZTIME, FUZZJOBS at a time
 #   make platforms  builds everything for the other systems that run davit
 #   make vuln       looks the code up in the Go vulnerability database
@@ -19,6 +19,10 @@ TESTFLAGS ?=
 REPORT     = $(GO) -C tools run ./report -may-skip TestVictim
 FUZZTIME  ?= 30s
 FUZZJOBS  ?= 2
+BENCH     ?= .
+
+# How often a benchmark measures each of the ways that it compares.
+export REPETITIONS ?= 5
 
 .PHONY: check demo test bench fuzz platforms vuln fmt help
 
@@ -41,7 +45,8 @@ test:
 	$(GO) test -json $(TESTFLAGS) ./... | $(REPORT)
 
 bench:
-	$(GO) test -run='^$$' -bench=. -benchmem $(TESTFLAGS) ./...
+	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -timeout=60m $(TESTFLAGS) \
+		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 
 fuzz:
 	@GO="$(GO)" FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) .ci/fuzz

@@ -1,101 +1,102 @@
-// Package bench compares whole installs with the ways in which people do them today. It prints
-// ratios from one run, in turns, since an absolute time holds on one machine only:
-//
-//	make bench
 package bench
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/davit-sh/davit"
-	"github.com/davit-sh/davit/host/ssh"
 	"github.com/davit-sh/davit/internal/testhost"
-	"github.com/davit-sh/davit/narrate"
 )
 
-// repetitions is how often each way is measured; the medians are compared.
-const repetitions = 5
-
-// BenchmarkFirstInstall compares the first install of the go command with four connections of
-// OpenSSH: mkdir, scp, chmod, test. Both sides use the same key exchange. The network is a proxy
-// in this process, which does not delay the handshake of TCP.
+// BenchmarkFirstInstall compares the first install of an executable with what people do today.
 func BenchmarkFirstInstall(b *testing.B) {
-	binary, err := filepath.EvalSymlinks(testhost.Need(b, "go"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, roundTrip := range []time.Duration{0, 50 * time.Millisecond} {
-		b.Run(fmt.Sprintf("rtt=%v", roundTrip), func(b *testing.B) {
-			h := testhost.Start(b, testhost.WithSSHD("KexAlgorithms curve25519-sha256"))
-			far := h.Via(testhost.NewLink(b, h.Addr, testhost.Link{Latency: roundTrip / 2}).Addr())
-			var ours, theirs []time.Duration
-			for b.Loop() {
-				for range repetitions {
-					ours = append(ours, timed(b, func() error { return davitInstall(far, binary) }))
-					theirs = append(theirs, timed(b, func() error { return fourConnections(far, binary) }))
-					h.Run("rm -rf .local four")
-				}
+	for _, c := range []struct {
+		size, roundTrip               string
+		link                          testhost.Link
+		fourConnections, scp, ansible aim
+	}{
+		{"15 MiB", "0", testhost.Link{}, atMost(0.5), atMost(1), atMost(0.3)},
+		{"15 MiB", "50 ms", roundTrip(50 * time.Millisecond), atMost(0.32), atMost(1), atMost(0.32)},
+		{"100 MiB", "0", testhost.Link{}, aim{}, atMost(1), aim{}},
+		{"100 MiB", "50 ms", roundTrip(50 * time.Millisecond), aim{}, atMost(1 / 1.6), aim{}},
+	} {
+		b.Run(fmt.Sprintf("%s/rtt=%s", c.size, c.roundTrip), func(b *testing.B) {
+			binary := goCommand(b)
+			if c.size == "100 MiB" {
+				binary = program(b, 100*mib)
 			}
-			report(b, ours, theirs)
+			s := startSite(b, c.link)
+			ways := []way{
+				{"davit", aim{}, func() error { _, err := s.install(binary); return err }},
+				{"ssh, scp, ssh, ssh", c.fourConnections, func() error { return s.fourConnections(binary) }},
+				{"scp alone", c.scp, func() error { return s.scp(binary, "worker") }},
+			}
+			if installed("rsync") {
+				ways = append(ways, way{"rsync -z", aim{}, func() error { return s.rsync(binary) }})
+			}
+			if c.ansible != (aim{}) && installed("ansible-playbook") {
+				ways = append(ways, way{"ansible-playbook", c.ansible, s.playbook(binary)})
+			}
+			for b.Loop() {
+				times := inTurns(b, s.wipe, ways...)
+				t := ratios(fmt.Sprintf("First install, %s, round trip %s", c.size, c.roundTrip), ways, times)
+				t.print()
+				b.ReportMetric(median(times[0]).Seconds()/median(times[2]).Seconds(), "×scp")
+			}
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
 
-func timed(b *testing.B, f func() error) time.Duration {
-	b.Helper()
-	began := time.Now()
-	if err := f(); err != nil {
-		b.Fatal(err)
-	}
-	return time.Since(began)
-}
-
-// report prints the medians and their ratio.
-func report(b *testing.B, ours, theirs []time.Duration) {
-	slices.Sort(ours)
-	slices.Sort(theirs)
-	o, t := ours[len(ours)/2], theirs[len(theirs)/2]
-	fmt.Printf("%-32s davit %8v   ssh, scp, ssh, ssh %8v   ratio %.2f   (%d CPUs)\n",
-		b.Name(), o.Round(time.Millisecond), t.Round(time.Millisecond), o.Seconds()/t.Seconds(), runtime.NumCPU())
-	b.ReportMetric(o.Seconds()/t.Seconds(), "ratio")
-	b.ReportMetric(0, "ns/op")
-}
-
-func davitInstall(h *testhost.Host, binary string) error {
-	conn, err := ssh.New(h.Target(), ssh.Options{
-		ConfigFile: os.DevNull, Identities: []string{h.IdentityFile}, KnownHostsFiles: []string{h.KnownHosts},
-	})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	ctx := narrate.WithNarrator(context.Background(), narrate.New())
-	_, err = davit.Install(ctx, conn, davit.InstallOptions{Binary: binary, Name: "worker"})
-	return err
-}
-
 // fourConnections is what a deployment script does.
-func fourConnections(h *testhost.Host, binary string) error {
-	target := h.SSH()
-	options := target[:len(target)-3] // what stands before -p PORT user@host
-	port, login := target[len(target)-2], target[len(target)-1]
-	for _, command := range [][]string{
-		append([]string{"ssh"}, h.SSH("mkdir", "-p", "four")...),
-		append(append([]string{"scp", "-q"}, options...), "-P", port, binary, login+":four/worker"),
-		append([]string{"ssh"}, h.SSH("chmod", "755", "four/worker")...),
-		append([]string{"ssh"}, h.SSH("test", "-x", "four/worker")...),
+func (s *site) fourConnections(binary string) error {
+	for _, step := range []func() error{
+		func() error { return run("ssh", "-F", s.config, name, "mkdir -p four") },
+		func() error { return s.scp(binary, "four/worker") },
+		func() error { return run("ssh", "-F", s.config, name, "chmod 755 four/worker") },
+		func() error { return run("ssh", "-F", s.config, name, "test -x four/worker") },
 	} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %s", command[0], err, out)
+		if err := step(); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (s *site) scp(binary, path string) error {
+	return run("scp", "-q", "-F", s.config, binary, name+":"+path)
+}
+
+func (s *site) rsync(binary string) error {
+	return run("rsync", "-z", "-e", "ssh -F "+s.config, binary, name+":worker")
+}
+
+// play does with Ansible what fourConnections does; facts of the host are not asked for.
+const play = `- hosts: all
+  gather_facts: false
+  tasks:
+    - copy: {src: "%s", dest: worker, mode: "0755"}
+`
+
+// playbook returns how Ansible does it. Its connection, which it would keep for a minute, is made
+// anew each time, as everybody's is.
+func (s *site) playbook(binary string) func() error {
+	s.b.Helper()
+	path := filepath.Join(s.dir, "play.yaml")
+	if err := os.WriteFile(path, fmt.Appendf(nil, play, binary), 0o644); err != nil {
+		s.b.Fatal(err)
+	}
+	return func() error {
+		defer s.DropConnections()
+		cmd := exec.Command("ansible-playbook", "-i", name+",", path)
+		cmd.Dir = s.dir
+		cmd.Env = append(os.Environ(), "HOME="+s.dir, "ANSIBLE_LOCALHOST_WARNING=False",
+			"ANSIBLE_PIPELINING=True", "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3",
+			"ANSIBLE_SSH_CONTROL_PATH_DIR="+s.dir+"/cp",
+			"ANSIBLE_SSH_ARGS=-F "+s.config+" -o ControlMaster=auto -o ControlPersist=60s")
+		return finish(cmd)
+	}
 }
