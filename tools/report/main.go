@@ -1,5 +1,6 @@
 // Report reads what go test -json prints and says what is worth reading: packages, tests that
-// failed with what they said, and tests that were skipped with the reason.
+// failed with what they said, tests that were skipped with the reason, and, at the end, what
+// tests have to report even if they pass: the lines that they log after "REPORT: ".
 //
 //	go test -json ./... | go -C tools run ./report -may-skip TestVictim
 //
@@ -41,6 +42,8 @@ type report struct {
 	strict  bool // a skipped test is a failed one
 
 	said           map[string]string // by package and test
+	reports        map[string]string // the same
+	reporters      []string          // the keys of reports, in the order in which they came
 	passed, failed int
 	skipped        []string            // reasons, in the order in which they came
 	because        map[string][]string // tests by reason
@@ -48,7 +51,7 @@ type report struct {
 
 // read reads events to their end and reports whether all is well.
 func (r *report) read(in io.Reader) (ok bool, err error) {
-	r.said, r.because = map[string]string{}, map[string][]string{}
+	r.said, r.reports, r.because = map[string]string{}, map[string]string{}, map[string][]string{}
 	for dec := json.NewDecoder(in); ; {
 		var e event
 		switch err := dec.Decode(&e); {
@@ -68,6 +71,7 @@ func (r *report) take(e event) {
 		if !strings.HasPrefix(strings.TrimSpace(e.Output), "=== ") {
 			r.said[key] += e.Output
 		}
+		r.note(key, e.Output)
 		return
 	case "build-fail":
 		r.failed++
@@ -91,13 +95,31 @@ func (r *report) take(e event) {
 	delete(r.said, key)
 }
 
+// note keeps a line that a test wants to be read: "    odd_test.go:12: REPORT: three hosts".
+func (r *report) note(key, output string) {
+	line, ok := strings.CutPrefix(logged(output), "REPORT: ")
+	if !ok {
+		return
+	}
+	if r.reports[key] == "" {
+		r.reporters = append(r.reporters, key)
+	}
+	r.reports[key] += line + "\n"
+}
+
+// logged returns what a test logged, without the place where it did.
+func logged(line string) string {
+	line = strings.TrimSpace(line)
+	if file, text, ok := strings.Cut(line, ".go:"); ok && !strings.Contains(file, " ") {
+		_, line, _ = strings.Cut(text, ": ")
+	}
+	return line
+}
+
 // skip notes why a test was skipped: "    need.go:45: SKIPPED, NOT TESTED: no sshd".
 func (r *report) skip(e event, said string) {
 	why, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
-	if _, text, ok := strings.Cut(why, ".go:"); ok {
-		_, why, _ = strings.Cut(text, ": ")
-	}
-	why = strings.TrimPrefix(why, "SKIPPED, NOT TESTED: ")
+	why = strings.TrimPrefix(logged(why), "SKIPPED, NOT TESTED: ")
 	if r.because[why] == nil {
 		r.skipped = append(r.skipped, why)
 	}
@@ -106,6 +128,9 @@ func (r *report) skip(e event, said string) {
 
 func (r *report) summary() (ok bool) {
 	ok = r.failed == 0
+	for _, key := range r.reporters {
+		fmt.Fprint(r.out, r.reports[key])
+	}
 	for _, why := range r.skipped {
 		tests := slices.DeleteFunc(r.because[why], func(test string) bool { return slices.Contains(r.maySkip, test) })
 		if len(tests) == 0 {

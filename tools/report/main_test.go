@@ -19,6 +19,12 @@ const (
 {"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}
 {"Action":"fail","Package":"p"}
 `
+	reports = `{"Action":"output","Package":"p","Test":"TestD","Output":"    d_test.go:1: REPORT: good hosts:\n"}
+{"Action":"output","Package":"p","Test":"TestE","Output":"    e_test.go:1: REPORT: bad hosts: none\n"}
+{"Action":"output","Package":"p","Test":"TestD","Output":"        REPORT:   x.go: ok\n"}
+{"Action":"pass","Package":"p","Test":"TestD"}
+{"Action":"pass","Package":"p","Test":"TestE"}
+`
 	broken = `{"ImportPath":"q","Action":"build-output","Output":"q.go:1: syntax error\n"}
 {"ImportPath":"q","Action":"build-fail"}
 `
@@ -45,6 +51,7 @@ func TestReport(t *testing.T) {
 			"ok  \tp\t0.1s\nSKIPPED, NOT TESTED: no sshd: TestC\n1 tests passed, 0 failures\nin CI a skipped test is a failed one\n",
 		},
 		{"what may be skipped does not", passes + skips, true, true, "TestC", "ok  \tp\t0.1s\n1 tests passed, 0 failures\n"},
+		{"what tests report comes last", reports + passes, true, true, "", "ok  \tp\t0.1s\ngood hosts:\n  x.go: ok\nbad hosts: none\n3 tests passed, 0 failures\n"},
 		{"no test at all is a failure", "", false, false, "", "0 tests passed, 0 failures\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
