@@ -28,8 +28,27 @@ type Config struct {
 	// if empty. Only an ordinary login can have one.
 	Shell string
 
+	// Home is the last part of the home's path; "home" if empty.
+	Home string
+
+	// Dropbear is that the server is dropbear. It has no sshd_config and no environment of ours,
+	// so that neither Tools nor Env can be given. It needs an ordinary login.
+	Dropbear bool
+
 	// Tools, if not nil, are the only programs in the host's PATH. The test needs them.
 	Tools []string
+
+	// Applets is that the programs in PATH are busybox's, all of them, and no others.
+	Applets bool
+
+	// Clock is how far the clock of every session is off, such as "-1d"; see faketime(1).
+	Clock string
+
+	// Mounts is a script of sh that is run by root before the server starts, in a namespace of
+	// mounts that is the host's own: what it mounts is seen on the host only, and gone with it.
+	// It finds dir, home, user, uid and gid as variables. Whatever it makes is to be below dir, or on
+	// something that it mounted. What the host then has where is known to [Host.See].
+	Mounts []string
 
 	// Env is added to the environment of every session.
 	Env map[string]string

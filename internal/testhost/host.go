@@ -28,6 +28,7 @@ type Host struct {
 	config Config
 	dir    string // all of the host's files
 	signer ssh.Signer
+	server []string // the command that starts sshd, but for what listen adds
 	keeper *keeper
 }
 
@@ -101,7 +102,8 @@ func (h *Host) Try(script string) (string, error) {
 		return "", err
 	}
 	var stdout, stderr bytes.Buffer
-	session.Stdin = strings.NewReader("printf '" + strings.TrimSpace(ranHere) + "\\n'\ncd\n" + script)
+	// A login that reads stdin gets the empty lines.
+	session.Stdin = strings.NewReader(strings.Repeat("\n", 8) + "printf '" + strings.TrimSpace(ranHere) + "\\n'\ncd\n" + script)
 	session.Stdout, session.Stderr = &stdout, &stderr
 	// Any login shell understands this line; none of them has to understand the script.
 	err = session.Run(`exec /bin/sh -c 'eval "$(/bin/cat)"'`)
@@ -118,7 +120,7 @@ func (h *Host) Try(script string) (string, error) {
 // Authorize lets in whoever has the private half of key, besides IdentityFile.
 func (h *Host) Authorize(key ssh.PublicKey) {
 	h.t.Helper()
-	file, err := os.OpenFile(h.path("authorized_keys"), os.O_APPEND|os.O_WRONLY, 0)
+	file, err := os.OpenFile(h.authorizedKeys(), os.O_APPEND|os.O_WRONLY, 0)
 	h.must(err)
 	defer file.Close()
 	_, err = file.Write(ssh.MarshalAuthorizedKey(key))

@@ -18,9 +18,8 @@ import (
 
 // duty is what a keeper is told.
 type duty struct {
-	Dir     string   // removed at the end
-	Account string   // deleted at the end; "" if there is none
-	SSHD    []string // the command that starts sshd
+	Dir     string // removed at the end
+	Account string // deleted at the end; "" if there is none
 }
 
 const (
@@ -57,10 +56,9 @@ func startKeeper(d duty) (*keeper, error) {
 	return k, k.cmd.Start()
 }
 
-// startSSHD asks for sshd to be started; its log tells how that went.
-func (k *keeper) startSSHD() error {
-	_, err := io.WriteString(k.stdin, "start\n")
-	return err
+// startSSHD asks for the command that is sshd to be started; its log tells how that went.
+func (k *keeper) startSSHD(command []string) error {
+	return json.NewEncoder(k.stdin).Encode(command) // a line
 }
 
 // end ends the host and returns when nothing is left of it.

@@ -44,11 +44,15 @@ func keep(encoded string) error {
 		select {
 		case <-children:
 			d.reap(&sshd)
-		case _, more := <-words:
+		case word, more := <-words:
 			if !more {
 				return errors.Join(d.sweep(), d.dismantle())
 			}
-			sshd = d.startSSHD()
+			var command []string
+			if err := json.Unmarshal([]byte(word), &command); err != nil {
+				return errors.Join(err, d.sweep(), d.dismantle())
+			}
+			sshd = d.startSSHD(command)
 		}
 	}
 }
@@ -75,8 +79,8 @@ func readWords() <-chan string {
 	return words
 }
 
-// startSSHD starts sshd and returns its process ID. If it cannot, the log tells.
-func (d duty) startSSHD() int {
+// startSSHD starts sshd by the command and returns its process ID. If it cannot, the log tells.
+func (d duty) startSSHD(command []string) int {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0
@@ -87,7 +91,7 @@ func (d duty) startSSHD() int {
 		return 0
 	}
 	defer log.Close()
-	sshd, err := os.StartProcess(d.SSHD[0], d.SSHD, &os.ProcAttr{Files: []*os.File{null, log, log}})
+	sshd, err := os.StartProcess(command[0], command, &os.ProcAttr{Files: []*os.File{null, log, log}})
 	if err != nil {
 		fmt.Fprintf(log, "%s: %v\n", sshdEnded, err)
 		return 0

@@ -82,15 +82,15 @@ func (h *Host) StartSSHD() {
 // listener returns the process ID of the sshd that listens, 0 if there is none.
 func (h *Host) listener(procs []Proc) int {
 	for _, p := range procs {
-		if isSSHD(p) && h.keeper.started(p) && p.mentions(h.path("sshd_config")) {
+		if isSSHD(p) && h.keeper.started(p) && p.mentions(h.dir) {
 			return p.PID
 		}
 	}
 	return 0
 }
 
-// isSSHD reports whether p is a part of OpenSSH's server, which is several programs since 9.8.
-func isSSHD(p Proc) bool { return strings.HasPrefix(p.Name, "sshd") }
+// isSSHD reports whether p is a part of the SSH server; OpenSSH's is several programs since 9.8.
+func isSSHD(p Proc) bool { return strings.HasPrefix(p.Name, "sshd") || p.Name == "dropbear" }
 
 func kill(p Proc) {
 	if process, err := os.FindProcess(p.PID); err == nil {

@@ -69,13 +69,13 @@ func (h *Host) freeAddr() string {
 // believed rather than a banner, which may be another server's, and costs a connection.
 func (h *Host) start() error {
 	before := len(h.Log())
-	if err := h.keeper.startSSHD(); err != nil {
+	if err := h.keeper.startSSHD(h.command()); err != nil {
 		return err
 	}
 	var log string
 	decided := poll(func() bool {
 		log = h.Log()[before:]
-		return strings.Contains(log, "Server listening on") || strings.Contains(log, sshdEnded)
+		return strings.Contains(log, h.listening()) || strings.Contains(log, sshdEnded)
 	})
 	switch {
 	case strings.Contains(log, "Address already in use"):
@@ -100,7 +100,7 @@ func (h *Host) sshdConfig() string {
 	lines = append(lines,
 		"ListenAddress "+h.Addr,
 		"HostKey "+h.path("host_key"),
-		"AuthorizedKeysFile "+h.path("authorized_keys"),
+		"AuthorizedKeysFile "+h.authorizedKeys(),
 		h.setEnv(), plain)
 	return strings.Join(append(lines, blocks...), "\n") + "\n"
 }
@@ -111,8 +111,11 @@ func (h *Host) setEnv() string {
 	if h.config.Login != LoginOrdinary {
 		env["HOME"] = h.Home
 	}
-	if h.config.Tools != nil {
+	if h.config.Tools != nil || h.config.Applets {
 		env["PATH"] = h.path("bin")
+	}
+	if h.config.Clock != "" {
+		env["LD_PRELOAD"], env["FAKETIME"] = h.fakeTime(), h.config.Clock
 	}
 	maps.Copy(env, h.config.Env)
 	var line strings.Builder

@@ -1,6 +1,7 @@
 package testhost
 
 import (
+	"cmp"
 	"crypto/rand"
 	"io/fs"
 	"os"
@@ -26,9 +27,9 @@ func Start(t testing.TB, options ...Option) *Host {
 	for _, option := range options {
 		option(&c)
 	}
-	sshd := Need(t, "sshd")
 	h := newHost(t, c)
-	h.keep(sshd)
+	h.choose()
+	h.keep()
 	h.lay()
 	h.furnish()
 	h.listen()
@@ -58,7 +59,7 @@ func newHost(t testing.TB, c Config) *Host {
 		h.User = self.Username
 	}
 	h.dir = filepath.Join("/tmp", name) // short: a path to a socket has 108 bytes
-	h.Home = h.path("home")
+	h.Home = h.path(cmp.Or(c.Home, "home"))
 	h.IdentityFile = h.path("id")
 	h.KnownHosts = h.path("known_hosts")
 	return h
@@ -68,12 +69,9 @@ func newHost(t testing.TB, c Config) *Host {
 func newName() string { return "dv" + strings.ToLower(rand.Text()[:8]) }
 
 // keep starts the keeper before there is anything to keep, so that nothing can be left behind.
-func (h *Host) keep(sshd string) {
+func (h *Host) keep() {
 	h.t.Helper()
-	d := duty{Dir: h.dir, SSHD: []string{sshd, "-D", "-e", "-f", h.path("sshd_config")}}
-	if h.config.WAN != nil {
-		d.SSHD = h.config.WAN.inside(d.SSHD...)
-	}
+	d := duty{Dir: h.dir}
 	if h.config.Login == LoginOrdinary {
 		d.Account = h.User
 	}
@@ -104,23 +102,30 @@ func (h *Host) lay() {
 		h.t.Fatal("testhost: only an ordinary login can have another shell")
 	}
 	h.HostKey = NewKey(h.t, h.path("host_key")).PublicKey()
+	if h.config.Dropbear {
+		h.convertHostKey()
+	}
 	h.signer = NewKey(h.t, h.IdentityFile)
-	h.write("authorized_keys", string(ssh.MarshalAuthorizedKey(h.signer.PublicKey())))
+	h.must(os.MkdirAll(filepath.Dir(h.authorizedKeys()), 0o755))
+	h.must(os.WriteFile(h.authorizedKeys(), ssh.MarshalAuthorizedKey(h.signer.PublicKey()), 0o644))
 }
 
 // furnish fills the home and the folder of tools.
 func (h *Host) furnish() {
 	h.t.Helper()
 	for name, content := range h.config.Files {
-		path := filepath.Join("home", name)
+		path := filepath.Join(filepath.Base(h.Home), name)
 		h.must(os.MkdirAll(filepath.Dir(h.path(path)), 0o755))
 		h.write(path, content)
 	}
-	if h.config.Tools != nil {
+	if h.config.Tools != nil || h.config.Applets {
 		h.must(os.Mkdir(h.path("bin"), 0o755))
 	}
 	for _, tool := range h.config.Tools {
 		h.must(os.Symlink(Need(h.t, tool), filepath.Join(h.path("bin"), tool)))
+	}
+	if h.config.Applets {
+		h.addApplets()
 	}
 	for _, prepare := range h.config.Prepare {
 		prepare(h)
@@ -146,16 +151,23 @@ func (h *Host) addAccount() {
 // ownHome gives the home and all in it to the host's account.
 func (h *Host) ownHome() {
 	h.t.Helper()
-	account, err := user.Lookup(h.User)
-	h.must(err)
-	uid, _ := strconv.Atoi(account.Uid)
-	gid, _ := strconv.Atoi(account.Gid)
+	uid, gid := h.owner()
 	h.must(filepath.WalkDir(h.Home, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		return os.Lchown(path, uid, gid)
 	}))
+}
+
+// owner returns the numbers of the host's user and of its group.
+func (h *Host) owner() (uid, gid int) {
+	h.t.Helper()
+	account, err := user.Lookup(h.User)
+	h.must(err)
+	uid, _ = strconv.Atoi(account.Uid)
+	gid, _ = strconv.Atoi(account.Gid)
+	return uid, gid
 }
 
 func (h *Host) path(name string) string { return filepath.Join(h.dir, name) }
