@@ -22,9 +22,15 @@ if command -v sudo >/dev/null 2>&1; then
 	fi
 	tell end failed password "$(id -un)"
 elif command -v doas >/dev/null 2>&1; then
-	if doas -n true 2>/dev/null </dev/null; then
+	if why=$(LC_ALL=C doas -n true 2>&1 </dev/null); then
 		exec doas -n /bin/sh -c "$next"
 	fi
+	case $why in
+	*"not permitted"*)
+		tell end failed permission "doas refused: no rule of doas.conf permits $(id -un) to become root"
+		exit
+		;;
+	esac
 	tell end failed permission "doas wants a password, which it takes from a terminal only: add a nopass rule to doas.conf"
 else
 	tell end failed permission "$(id -un) is not root, and there is neither sudo nor doas"
