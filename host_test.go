@@ -83,13 +83,14 @@ type site struct {
 func (s site) assertWhole(releases ...string) {
 	s.t.Helper()
 	s.assertQuiet()
-	base := filepath.Join(s.Home, ".local/share/davit/worker")
+	home := s.See(s.Home)
+	base := filepath.Join(home, ".local/share/davit/worker")
 	for _, pattern := range []string{"incoming-*", "lock"} {
 		if left, _ := filepath.Glob(filepath.Join(base, pattern)); len(left) > 0 {
 			s.t.Errorf("left behind: %v", left)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(s.Home, ".local/bin/.*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(home, ".local/bin/.*")); len(left) > 0 {
 		s.t.Errorf("left behind: %v", left)
 	}
 	current, err := os.Readlink(filepath.Join(base, "current"))
@@ -101,7 +102,7 @@ func (s site) assertWhole(releases ...string) {
 		if want != current {
 			continue
 		}
-		if want != "" && id(s.t, filepath.Join(s.Home, ".local/bin/worker")) != want {
+		if want != "" && id(s.t, filepath.Join(home, ".local/bin/worker")) != want {
 			s.t.Errorf("release %s is altered", want)
 		}
 		return

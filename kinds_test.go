@@ -2,7 +2,6 @@ package davit_test
 
 import (
 	"context"
-	"crypto/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,43 +13,6 @@ import (
 	"github.com/davit-sh/davit/host/local"
 	"github.com/davit-sh/davit/internal/testhost"
 )
-
-func TestEveryKindOfHostTakesAnInstall(t *testing.T) {
-	t.Parallel()
-	posixDD := tool(t, "dd", `case "$*" in *fullblock*) exit 1 ;; esac; exec `+testhost.Need(t, "dd")+` "$@"`)
-	for name, kind := range map[string]struct {
-		options []testhost.Option
-		form    string
-	}{
-		"bash that prints":          {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "echo noise; echo noise >&2\n")}, "zstd"},
-		"bash that reads stdin":     {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "read -r x; read -r y\n")}, "zstd"},
-		"fish":                      {[]testhost.Option{testhost.WithShell("fish")}, "zstd"},
-		"tcsh":                      {[]testhost.Option{testhost.WithShell("tcsh"), testhost.WithFile(".tcshrc", "echo noise\n")}, "zstd"},
-		"dash":                      {[]testhost.Option{testhost.WithShell("dash")}, "zstd"},
-		"gzip only":                 {[]testhost.Option{testhost.WithPath(append(testhost.BaseTools, "sha256sum", "gzip")...)}, "gzip"},
-		"no compressor, no flock":   {[]testhost.Option{testhost.WithPath(append(testhost.BaseTools, "shasum", "perl")...)}, "plain"},
-		"openssl to verify with":    {[]testhost.Option{testhost.WithPath(append(testhost.BaseTools, "openssl")...)}, "plain"},
-		"a dd that is only POSIX's": {[]testhost.Option{testhost.WithEnv("PATH", posixDD+":/usr/bin:/bin")}, "zstd"},
-		"umask 077":                 {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "umask 077\n")}, "zstd"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := site{testhost.Start(t, kind.options...), t}
-			one, two := wordy(t, "one", 700_000), wordy(t, "two", 700_000)
-			if r := s.install(one); r.Form != kind.form {
-				t.Errorf("it travelled as %s, want %s", r.Form, kind.form)
-			}
-			s.install(two)
-			s.assertWhole(id(t, two))
-			if got, err := exec.Command(filepath.Join(s.Home, ".local/bin/worker")).Output(); string(got) != "two\n" {
-				t.Errorf("it says %q, %v", got, err)
-			}
-			if mode, err := os.Stat(filepath.Join(s.Home, ".local/bin/worker")); err != nil || mode.Mode().Perm() != 0o755 {
-				t.Errorf("mode %v, %v", mode, err)
-			}
-		})
-	}
-}
 
 // wordy writes an executable of about size bytes that says what and can be compressed.
 func wordy(t *testing.T, what string, size int) string {
@@ -94,55 +56,6 @@ func TestThisMachineIsAHostToo(t *testing.T) {
 	}
 	if out, err := exec.Command(r.Link).Output(); string(out) != "here\n" {
 		t.Errorf("it says %q, %v", out, err)
-	}
-}
-
-func TestSystemScopeThroughSudo(t *testing.T) {
-	t.Parallel()
-	testhost.NeedRoot(t)
-	testhost.Need(t, "sudo")
-	for name, c := range map[string]struct {
-		rule     string
-		password string // what the user answers
-		code     int
-		words    []string
-	}{
-		"without a password":       {"NOPASSWD: ALL", "", davit.ExitDone, nil},
-		"with a password":          {"ALL", "right horse", davit.ExitDone, nil},
-		"with a wrong password":    {"ALL", "wrong horse", davit.ExitHost, []string{"sudo refused", "incorrect password"}},
-		"nobody to ask":            {"ALL", "", davit.ExitHost, []string{"sudo wants a password", "nothing was touched"}},
-		"a user who may not do so": {"/bin/true", "right horse", davit.ExitHost, []string{"permission denied: sudo refused", "not allowed"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := site{testhost.Start(t, testhost.Ordinary), t}
-			allow(t, s.Host, c.rule)
-			daemon := "davit-test-" + strings.ToLower(rand.Text()[:8])
-			t.Cleanup(func() {
-				os.RemoveAll("/opt/davit/" + daemon)
-				os.Remove("/usr/local/bin/" + daemon)
-				os.Remove("/opt/davit")
-			})
-			o := davit.InstallOptions{Binary: program(t, "as root", 1<<20), Name: daemon, Scope: davit.System}
-			if c.password != "" {
-				o.Password = answer(c.password)
-			}
-			ctx, rec := told(t)
-			r, err := davit.Install(ctx, dial(t, s.Host), o)
-			for _, e := range rec.Events() {
-				if c.password != "" && strings.Contains(e.Message, c.password) {
-					t.Errorf("the password was told: %q", e.Message)
-				}
-			}
-			if c.code != davit.ExitDone {
-				explained(t, err, c.code, c.words...)
-			} else if err != nil || r.Link != "/usr/local/bin/"+daemon {
-				t.Fatalf("%+v, %v", r, err)
-			} else if out := s.Run(r.Link + "; ls -l " + host.Quote(r.Path)); !strings.HasPrefix(out, "as root\n") || !strings.Contains(out, "root root") {
-				t.Errorf("it says %q", out)
-			}
-			s.assertWhole("")
-		})
 	}
 }
 
