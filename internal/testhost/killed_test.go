@@ -32,7 +32,11 @@ func TestVictim(t *testing.T) {
 	if os.Getenv(victim) == "wan" {
 		endInAWAN(t)
 	}
-	h := testhost.Start(t)
+	kind := []testhost.Option{}
+	if os.Getuid() == 0 {
+		kind = append(kind, testhost.HomeOnTmpfs("size=1m"))
+	}
+	h := testhost.Start(t, kind...)
 	dial(t, h)
 	h.Run(daemonize)
 	r := remains{User: h.User, Home: h.Home}

@@ -75,6 +75,11 @@ func AllBusybox(c *Config) {
 		cp "$busybox" bin/busybox; cp /etc/passwd /etc/group etc
 		ldd "$busybox" | grep -o '/[^ )]*' | xargs -r cp -L --parents -t .
 		chroot . /bin/busybox --install -s /bin
+		shell=$(getent passwd "$user" | cut -d: -f7) # of root it may be another
+		[ -e ".$shell" ] || install -D -m 755 /dev/stdin ".$shell" <<-'.'
+			#!/bin/sh
+			exec /bin/sh "$@"
+		.
 		mount --bind /dev dev; mount --bind "$home" ".$home"; cd /`)(c)
 }
 
