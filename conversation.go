@@ -41,7 +41,7 @@ func (c *conversation) start(ctx context.Context, h host.Host, s host.Script, sc
 	case ask == nil:
 		return fmt.Errorf("%w: sudo wants a password of %s, and there is no terminal to ask for it", ErrPermission, user)
 	}
-	c.talk.Close()
+	c.settle(ctx)
 	c.password, err = ask(ctx, fmt.Sprintf("[sudo] password of %s on %s: ", user, h.Name()))
 	if err != nil {
 		return fmt.Errorf("%w: no password for sudo: %w", ErrPermission, err)
@@ -51,6 +51,15 @@ func (c *conversation) start(ctx context.Context, h host.Host, s host.Script, sc
 		return fmt.Errorf("%w: sudo refused: %w", ErrPermission, err)
 	}
 	return err
+}
+
+// settle waits until a script that has said its last word is gone: a host may allow one session
+// at a time, and dropbear may take a new one for one that has just ended.
+func (c *conversation) settle(ctx context.Context) {
+	for err := error(nil); err == nil; {
+		_, err = c.talk.Hear(ctx)
+	}
+	c.talk.Close()
 }
 
 // open starts the script and returns when it has spoken.

@@ -70,7 +70,7 @@ const (
 	ExitUsage       = 2   // wrong usage, or a file that cannot be used
 	ExitDeadline    = 3   // the time limit ended
 	ExitConnect     = 4   // unreachable, authentication, host key
-	ExitHost        = 5   // the host cannot take it: platform, libc, space, permission, locked
+	ExitHost        = 5   // the host cannot take it: platform, libc, space, permission, shell, locked
 	ExitUnhealthy   = 6   // unhealthy, the previous release was restored
 	ExitPartly      = 7   // some hosts failed and others did not
 	ExitInterrupted = 130 // by the user
@@ -109,7 +109,7 @@ var exitClasses = []struct {
 		host.ErrUnreachable, host.ErrNotSSH, host.ErrAuth, host.ErrHostKeyUnknown, host.ErrHostKeyChanged,
 	}},
 	{ExitHost, []error{
-		artifact.ErrPlatform, ErrLocked, ErrSpace, ErrPermission, ErrInTheWay, ErrHostLacks,
+		artifact.ErrPlatform, ErrLocked, ErrSpace, ErrPermission, ErrInTheWay, ErrHostLacks, host.ErrShell,
 	}},
 }
 

@@ -165,6 +165,7 @@ func banner(t *testing.T) string {
 func TestOddHostsThatCannotTakeAnInstallSayWhy(t *testing.T) {
 	t.Parallel()
 	list := listed(t, "odd hosts that cannot take an install")
+	lies := tool(t, "df", `echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'; echo 'x 99999999 1 99999998 1% /'`)
 	for name, c := range map[string]struct {
 		options []testhost.Option
 		code    int
@@ -175,15 +176,25 @@ func TestOddHostsThatCannotTakeAnInstallSayWhy(t *testing.T) {
 		"root's home is read-only":  {[]testhost.Option{testhost.Root, testhost.HomeMounted("ro")}, davit.ExitHost, []string{"permission denied", "cannot write to"}},
 		"home not writable":         {[]testhost.Option{testhost.WithPrepare(func(h *testhost.Host) { os.Chmod(h.Home, 0o555) })}, davit.ExitHost, []string{"permission denied", "cannot write to"}},
 		"a disk too small":          {[]testhost.Option{testhost.HomeOnTmpfs("size=4m")}, davit.ExitHost, []string{"not enough space", "needs 9 MiB", "4 MiB are free"}},
-		"no inodes":                 {[]testhost.Option{testhost.HomeOnTmpfs("nr_inodes=4")}, davit.ExitHost, []string{"cannot"}},
+		"no inodes":                 {[]testhost.Option{testhost.HomeOnTmpfs("nr_inodes=4")}, davit.ExitHost, []string{"not enough space", "No space left on device"}},
 		"no inodes for the release": {[]testhost.Option{testhost.HomeOnTmpfs("nr_inodes=8")}, davit.ExitHost, []string{"not enough space", "No space left on device"}},
-		"HOME unset":                {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "unset HOME\n")}, davit.ExitHost, []string{"HOME is not an absolute path"}},
-		"HOME relative":             {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "HOME=work\n")}, davit.ExitHost, []string{"HOME is not an absolute path", "work"}},
-		"login: nologin":            {[]testhost.Option{testhost.WithShell("nologin")}, davit.ExitFailed, []string{"This account is currently not available"}},
-		"login: false":              {[]testhost.Option{testhost.WithShell("false")}, davit.ExitFailed, []string{"exit status 1"}},
-		"login: restricted bash":    {[]testhost.Option{testhost.WithShell("rbash")}, davit.ExitFailed, []string{"restricted"}},
-		"a command that is forced":  {[]testhost.Option{testhost.WithSSHD("ForceCommand echo only backups here")}, davit.ExitFailed, []string{"only backups here"}},
-		"rc that ends the shell":    {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "exit 3\n")}, davit.ExitFailed, []string{"3"}},
+		"a df that lies": {
+			[]testhost.Option{testhost.HomeOnTmpfs("size=4m"), testhost.WithEnv("PATH", lies+":/usr/bin:/bin")},
+			davit.ExitHost, []string{"not enough space", "No space left on device"},
+		},
+		"releases on a disk too small": {
+			[]testhost.Option{testhost.WithMounts(`releases=$home/.local/share/davit/worker/releases
+				mkdir -p "$releases"; chown -R "$uid:$gid" "$home/.local"
+				mount -t tmpfs -o "size=4m,uid=$uid,gid=$gid,mode=755" tmpfs "$releases"`)},
+			davit.ExitHost, []string{"not enough space", "No space left on device"},
+		},
+		"HOME unset":               {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "unset HOME\n")}, davit.ExitHost, []string{"HOME is not an absolute path"}},
+		"HOME relative":            {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "HOME=work\n")}, davit.ExitHost, []string{"HOME is not an absolute path", "work"}},
+		"login: nologin":           {[]testhost.Option{testhost.WithShell("nologin")}, davit.ExitHost, []string{"This account is currently not available"}},
+		"login: false":             {[]testhost.Option{testhost.WithShell("false")}, davit.ExitHost, []string{"exit status 1"}},
+		"login: restricted bash":   {[]testhost.Option{testhost.WithShell("rbash")}, davit.ExitHost, []string{"restricted"}},
+		"a command that is forced": {[]testhost.Option{testhost.WithSSHD("ForceCommand echo only backups here")}, davit.ExitHost, []string{"only backups here"}},
+		"rc that ends the shell":   {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "exit 3\n")}, davit.ExitHost, []string{"3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,14 +212,12 @@ func TestOddHostsThatCannotTakeAnInstallSayWhy(t *testing.T) {
 	}
 }
 
-// files returns the paths of all that is in the home, but for directories.
+// files returns the paths of all that is in the home.
 func (s site) files() (paths []string) {
 	s.t.Helper()
 	home := s.See(s.Home)
-	err := filepath.WalkDir(home, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			paths = append(paths, strings.TrimPrefix(path, home))
-		}
+	err := filepath.WalkDir(home, func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, strings.TrimPrefix(path, home))
 		return err
 	})
 	if err != nil {
@@ -299,21 +308,23 @@ func TestSystemScope(t *testing.T) {
 		code     int
 		words    []string
 	}{
-		"sudo without a password":          {nil, "NOPASSWD: ALL", "", davit.ExitDone, nil},
-		"sudo with a password":             {nil, "ALL", "right horse", davit.ExitDone, nil},
-		"sudo with a wrong password":       {nil, "ALL", "wrong horse", davit.ExitHost, []string{"sudo refused", "incorrect password"}},
-		"sudo, nobody to ask":              {nil, "ALL", "", davit.ExitHost, []string{"sudo wants a password", "nothing was touched"}},
-		"sudo, a user who may not":         {nil, "/bin/true", "right horse", davit.ExitHost, []string{"permission denied: sudo refused", "not allowed"}},
-		"sudo requires a terminal":         {nil, "NOPASSWD: ALL\nDefaults:USER requiretty", "", davit.ExitHost, []string{"sudo wants a terminal", "requiretty"}},
-		"sudo logs input":                  {nil, "NOPASSWD: ALL\nDefaults:USER !use_pty," + iolog, "", davit.ExitDone, nil},
-		"sudo logs input, with a password": {nil, "ALL\nDefaults:USER !use_pty," + iolog, "right horse", davit.ExitDone, nil},
-		"sudo in a terminal of its own":    {nil, "NOPASSWD: ALL\nDefaults:USER use_pty," + iolog, "", davit.ExitDone, nil},
-		"sudo lectures and insults":        {nil, "ALL\nDefaults:USER lecture=always,insults", "right horse", davit.ExitDone, nil},
-		"sudo, umask 077 and an odd rc":    {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "umask 077\n"+oddRC)}, "NOPASSWD: ALL", "", davit.ExitDone, nil},
-		"sudo, clock a day behind":         {[]testhost.Option{testhost.WithClock("-1d")}, "NOPASSWD: ALL", "", davit.ExitDone, nil},
-		"doas without a password":          {doas("permit nopass USER"), "", "", davit.ExitDone, nil},
-		"doas with a password":             {doas("permit USER"), "", "right horse", davit.ExitHost, []string{"doas wants a password", "nopass"}},
-		"doas, a user who may not":         {doas("permit nopass root"), "", "right horse", davit.ExitHost, []string{"doas refused", "no rule of doas.conf permits"}},
+		"sudo without a password":             {nil, "NOPASSWD: ALL", "", davit.ExitDone, nil},
+		"sudo with a password":                {nil, "ALL", "right horse", davit.ExitDone, nil},
+		"sudo with a password, MaxSessions 1": {[]testhost.Option{testhost.WithSSHD("MaxSessions 1")}, "ALL", "right horse", davit.ExitDone, nil},
+		"sudo with a wrong password":          {nil, "ALL", "wrong horse", davit.ExitHost, []string{"sudo refused", "incorrect password"}},
+		"sudo, nobody to ask":                 {nil, "ALL", "", davit.ExitHost, []string{"sudo wants a password", "nothing was touched"}},
+		"sudo, a user who may not":            {nil, "/bin/true", "right horse", davit.ExitHost, []string{"permission denied: sudo refused", "not allowed"}},
+		"sudo requires a terminal":            {nil, "NOPASSWD: ALL\nDefaults:USER requiretty", "", davit.ExitHost, []string{"sudo wants a terminal", "requiretty"}},
+		"sudo logs input":                     {nil, "NOPASSWD: ALL\nDefaults:USER !use_pty," + iolog, "", davit.ExitDone, nil},
+		"sudo logs input, with a password":    {nil, "ALL\nDefaults:USER !use_pty," + iolog, "right horse", davit.ExitDone, nil},
+		"sudo in a terminal of its own":       {nil, "NOPASSWD: ALL\nDefaults:USER use_pty," + iolog, "", davit.ExitDone, nil},
+		"sudo lectures and insults":           {nil, "ALL\nDefaults:USER lecture=always,insults", "right horse", davit.ExitDone, nil},
+		"sudo on dropbear":                    {[]testhost.Option{testhost.Dropbear}, "ALL", "right horse", davit.ExitDone, nil},
+		"sudo, umask 077 and an odd rc":       {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "umask 077\n"+oddRC)}, "NOPASSWD: ALL", "", davit.ExitDone, nil},
+		"sudo, clock a day behind":            {[]testhost.Option{testhost.WithClock("-1d")}, "NOPASSWD: ALL", "", davit.ExitDone, nil},
+		"doas without a password":             {doas("permit nopass USER"), "", "", davit.ExitDone, nil},
+		"doas with a password":                {doas("permit USER"), "", "right horse", davit.ExitHost, []string{"doas wants a password", "nopass"}},
+		"doas, a user who may not":            {doas("permit nopass root"), "", "right horse", davit.ExitHost, []string{"doas refused", "no rule of doas.conf permits"}},
 		"neither sudo nor doas": {
 			[]testhost.Option{testhost.WithPath(append(testhost.BaseTools, "sha256sum")...)}, "", "", davit.ExitHost, []string{"is not root, and there is neither sudo nor doas"},
 		},

@@ -7,7 +7,8 @@ activate() {
 	if [ -e "$file" ]; then
 		# A release of this name that is there already is not whole, or it would not be sent.
 		[ ! -e "$base/releases/$id" ] || mv "$base/releases/$id" "$incoming/broken"
-		try "write to $base/releases" mv "$incoming/release" "$base/releases/$id"
+		try "write to $base/releases" stage
+		try "write to $base/releases" mv "$staged" "$base/releases/$id"
 	fi
 	# What can fail comes first: once it is current there is no way back.
 	if [ "$(link_of "$bin/$name")" != "$target" ]; then
@@ -25,6 +26,14 @@ activate() {
 	note installed
 	prune
 	tell installed
+}
+
+# stage brings the release where a rename can put it into its place. Should releases be another file
+# system it is copied, which can end half-way, and be wrong.
+stage() {
+	mkdir "$staged" || return
+	ln "$file" "$staged/$name" 2>/dev/null && return
+	cp -p "$file" "$staged/$name" && is_wanted "$staged/$name" && { sync "$staged/$name" 2>/dev/null || sync; }
 }
 
 # point LINK TARGET TEMPORARY makes LINK a symbolic link to TARGET, with a rename. A link to a

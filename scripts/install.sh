@@ -8,13 +8,20 @@
 #
 # What takes time runs beside, so that the end of input is noticed while it does.
 
-had_root=$([ ! -e "$root" ] || echo yes)
+had_root=$(near "$root") had_bin=$(near "$bin")
+
+# unmake DIRECTORY UPTO removes the directories that we made, as far as they are empty.
+unmake() {
+	while [ "$1" != "$2" ] && rmdir "$1"; do
+		set -- "${1%/*}" "$2"
+	done
+}
 
 clean() {
 	case ${locked:-no},$* in
 	"yes,hung up" | yes,overdue | yes,paused) park ;;
 	esac
-	rm -rf "$incoming" "$bin/.$name-$random"
+	rm -rf "$incoming" "$staged" "$bin/.$name-$random"
 	tell current "$(link_of "$base/current")"
 	if [ -n "$locked" ]; then
 		case $1 in
@@ -26,7 +33,8 @@ clean() {
 	fi
 	[ "$(link_of "$base/takeover")" != "${me-}" ] || rm -f "$base/takeover"
 	rmdir "$base"
-	[ -n "$had_root" ] || rmdir "$root"
+	unmake "$root" "$had_root"
+	unmake "$bin" "$had_bin"
 }
 
 # beside FUNCTION...: runs them in order; what fails is told, and then we are told to abort.

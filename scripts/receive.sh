@@ -4,8 +4,11 @@
 
 incoming=$base/incoming-$random
 file=$incoming/release/$name
+staged=$base/releases/.$random # where a release is between incoming and its place
 locked=
 resumed=0
+newline='
+'
 
 # lock makes us the only one who works on this daemon. It is held by this process: the kernel
 # ends it, or, without flock, whoever finds that the holder lives no more.
@@ -18,7 +21,7 @@ lock() {
 	else
 		lock_link
 	fi
-	rm -rf "$base"/incoming-* # of one that could not clean up
+	rm -rf "$base"/incoming-* "$base"/releases/.[!.]* # of one that could not clean up
 }
 
 lock_file() {
@@ -67,7 +70,7 @@ take_over() {
 # lock_failed gives up in the end: one who gave up may just have removed the lock or the directory.
 lock_failed() {
 	tries=$((tries + 1))
-	[ "$tries" -lt 50 ] || try "write to $base" mkdir "$incoming"
+	[ "$tries" -lt 50 ] || try "write to $base" mkdir -p "$incoming"
 	[ "$tries" -lt 50 ] || cannot "write to $base/lock" ""
 }
 
@@ -81,7 +84,7 @@ try() {
 # cannot WHAT WHY [KIND] fails, for want of space if WHY, the message of a command, says so or if there
 # is little, else of the kind, which is permission unless it is said.
 cannot() {
-	why=${2##*: }
+	why=${2##*: } why=${why%%"$newline"*}
 	case $why,$(free_kib "$base") in
 	*"No space"* | *uota* | *,[0-9] | *,[0-9][0-9] | *,[0-9][0-9][0-9]) fail space "$(free_kib "$base")" "$why" ;;
 	esac
@@ -136,7 +139,7 @@ receive() {
 	rm -rf "$base/partial"
 	tell made "$base"
 	parts | follow "$resumed" | digest >"$incoming/digest"
-	case $(cat "$incoming/ended") in
+	case $(cat "$incoming/ended" 2>/dev/null) in
 	'done') ;;
 	pause) end paused ;;
 	'hung up') end hung up ;;
