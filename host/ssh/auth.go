@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/secret"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -36,18 +36,11 @@ type auth struct {
 
 // newAuth collects what can be offered. The caller closes it.
 func newAuth(ctx context.Context, s *settings, o Options) (*auth, error) {
-	a := &auth{ctx: ctx, settings: s, opts: o}
-	if o.PasswordFile != "" {
-		text, err := os.ReadFile(o.PasswordFile)
-		if err != nil {
-			return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("read the password: %w", err)}
-		}
-		line, _, _ := strings.Cut(string(text), "\n")
-		if a.password = strings.TrimSuffix(line, "\r"); a.password == "" {
-			return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("read the password: the first line of %s is empty", o.PasswordFile)}
-		}
+	password, err := secret.PasswordIn(o.PasswordFile)
+	if err != nil {
+		return nil, err
 	}
-	var err error
+	a := &auth{ctx: ctx, settings: s, opts: o, password: password}
 	a.ring, err = newKeyring(ctx, s, o)
 	return a, err
 }
@@ -88,7 +81,7 @@ func (a *auth) askPassword() (string, error) {
 		a.password = ""
 		return password, nil
 	}
-	return a.ask("password for " + a.settings.user + "@" + a.settings.target.name + ": ")
+	return a.ask("password for " + a.settings.user + "@" + a.settings.target.Name + ": ")
 }
 
 // challenge answers what the host asks, as askPassword does where the answer is a secret.
@@ -139,7 +132,7 @@ func (a *auth) failed(err error) error {
 		parts = append(parts, "it takes "+strings.Join(a.takes, ", "))
 	}
 	e := &host.Error{
-		Kind: host.ErrAuth, Hint: a.settings.tryWith("ssh -v"),
+		Kind: host.ErrAuth, Hint: a.settings.target.Command("ssh -v"),
 		Err: &authError{
 			text: fmt.Sprintf("the host does not let %s in: %s", a.settings.user, strings.Join(parts, "; ")), cause: err,
 		},

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/davit-sh/davit/host/internal/program"
+	"github.com/davit-sh/davit/host/internal/target"
 	"github.com/davit-sh/davit/narrate"
 )
 
 // settings is what ssh_config says about one host, with what the target says already in it.
 type settings struct {
-	target target // as the user wrote it
+	target target.Target // as the user wrote it
 
 	hostName, user, port  string
 	hostKeyAlias          string
@@ -31,10 +33,10 @@ type settings struct {
 
 // resolve finds out what ssh_config says about t: from the ssh program, because it alone knows
 // all that can stand in there, else by reading the files.
-func resolve(ctx context.Context, t target, configFile string) (*settings, error) {
+func resolve(ctx context.Context, t target.Target, configFile string) (*settings, error) {
 	var values map[string][]string
-	if program, err := exec.LookPath("ssh"); err == nil {
-		if values, err = askOpenSSH(ctx, program, t, configFile); err != nil {
+	if path, err := exec.LookPath("ssh"); err == nil {
+		if values, err = program.Config(ctx, path, t, configFile); err != nil {
 			return nil, err
 		}
 	} else if values, err = readConfigFiles(ctx, t, configFile); err != nil {
@@ -44,7 +46,7 @@ func resolve(ctx context.Context, t target, configFile string) (*settings, error
 }
 
 // newSettings makes settings of the values of each lower-case keyword.
-func newSettings(ctx context.Context, t target, values map[string][]string) (*settings, error) {
+func newSettings(ctx context.Context, t target.Target, values map[string][]string) (*settings, error) {
 	first := func(key, otherwise string) string {
 		if v := values[key]; len(v) > 0 && v[0] != "" {
 			return v[0]
@@ -53,13 +55,13 @@ func newSettings(ctx context.Context, t target, values map[string][]string) (*se
 	}
 	s := &settings{
 		target: t,
-		user:   or(t.user, first("user", userName())), port: or(t.port, first("port", "22")),
+		user:   or(t.User, first("user", userName())), port: or(t.Port, first("port", "22")),
 		hostKeyAlias:          first("hostkeyalias", ""),
 		identitiesOnly:        isYes(first("identitiesonly", "no")),
 		proxyJump:             notNone(first("proxyjump", "")),
 		strictHostKeyChecking: first("stricthostkeychecking", "ask"),
 	}
-	s.hostName = strings.ReplaceAll(first("hostname", t.name), "%h", t.name)
+	s.hostName = strings.ReplaceAll(first("hostname", t.Name), "%h", t.Name)
 	if s.proxyJump == "" {
 		s.proxyCommand = notNone(first("proxycommand", ""))
 	}
@@ -79,7 +81,7 @@ func (s *settings) warn(ctx context.Context) {
 	switch s.strictHostKeyChecking {
 	case "no", "off", "false":
 		narrate.Warnf(ctx, "ssh_config",
-			"⚠️  ssh_config turns the check of %s's host key off; it is checked all the same", s.target.name)
+			"⚠️  ssh_config turns the check of %s's host key off; it is checked all the same", s.target.Name)
 	}
 }
 

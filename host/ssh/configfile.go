@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/target"
 	"github.com/davit-sh/davit/narrate"
 	"github.com/kevinburke/ssh_config"
 )
@@ -23,7 +24,7 @@ var keywords = []string{
 // readConfigFiles returns what the files say about t, by lower-case keyword: first the user's,
 // then the system's. A file that cannot be understood is left out, with a warning: without the
 // ssh program there is nobody who understands all of them.
-func readConfigFiles(ctx context.Context, t target, configFile string) (map[string][]string, error) {
+func readConfigFiles(ctx context.Context, t target.Target, configFile string) (map[string][]string, error) {
 	files := []string{filepath.Join(home(), ".ssh", "config"), "/etc/ssh/ssh_config"}
 	if configFile != "" {
 		files = []string{configFile}
@@ -44,7 +45,7 @@ func readConfigFiles(ctx context.Context, t target, configFile string) (map[stri
 			continue
 		}
 		for _, key := range keywords {
-			found, err := config.GetAll(t.name, key)
+			found, err := config.GetAll(t.Name, key)
 			if err != nil {
 				return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("read %s: %w", file, err)}
 			}

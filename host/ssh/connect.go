@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/link"
+	"github.com/davit-sh/davit/host/internal/target"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -20,29 +22,29 @@ const clientVersion = "SSH-2.0-davit"
 
 // connect connects to t, through all jump hosts on the way to it. If it fails, nothing stays
 // open. The error is an [*host.Error] or wraps the cause of ctx.
-func connect(ctx context.Context, t target, o Options) (links []*link, err error) {
+func connect(ctx context.Context, t target.Target, o Options) (l *link.Link, err error) {
 	hops, err := route(ctx, t, o.ConfigFile, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if err != nil {
-			closeAll(links, net.ErrClosed)
-			links = nil
+		if err != nil && l != nil {
+			l.Close(net.ErrClosed)
+			l = nil
 		}
 	}()
 	for i, hop := range hops {
-		conn, err := reach(ctx, links, hop)
+		conn, err := reach(ctx, l, hop)
 		if err != nil {
-			return links, atHop(i, hops, err)
+			return l, atHop(i, hops, err)
 		}
-		l, err := handshake(ctx, conn, hop, o)
+		further, err := handshake(ctx, conn, l, hop, o)
 		if err != nil {
-			return links, atHop(i, hops, err)
+			return l, atHop(i, hops, err)
 		}
-		links = append(links, l)
+		l = further
 	}
-	return links, nil
+	return l, nil
 }
 
 // atHop returns err with the name of the jump host in it, unless it is about the host itself.
@@ -58,7 +60,7 @@ func atHop(i int, hops []*settings, err error) error {
 }
 
 // route returns the settings of each hop to t, t's own last.
-func route(ctx context.Context, t target, configFile string, depth int) ([]*settings, error) {
+func route(ctx context.Context, t target.Target, configFile string, depth int) ([]*settings, error) {
 	s, err := resolve(ctx, t, configFile)
 	if err != nil {
 		return nil, err
@@ -66,7 +68,7 @@ func route(ctx context.Context, t target, configFile string, depth int) ([]*sett
 	if depth > maxHops {
 		return nil, &host.Error{
 			Kind: host.ErrConfig, Err: fmt.Errorf("ssh_config leads through more than %d jump hosts: is ProxyJump a loop?", maxHops),
-			Hint: "ssh -G " + strings.Join(t.args(), " "),
+			Hint: "ssh -G " + strings.Join(t.Args(), " "),
 		}
 	}
 	var hops []*settings
@@ -74,11 +76,11 @@ func route(ctx context.Context, t target, configFile string, depth int) ([]*sett
 		if jump = strings.TrimSpace(jump); jump == "" {
 			continue
 		}
-		j, err := parseTarget(jump)
+		j, err := target.Parse(jump)
 		if err != nil {
 			return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("ssh_config's ProxyJump %q: %w", jump, err)}
 		}
-		if j.name == t.name {
+		if j.Name == t.Name {
 			continue // "Host *" with a ProxyJump means the jump host, too, but not that
 		}
 		way, err := route(ctx, j, configFile, depth+1)
@@ -93,13 +95,13 @@ func route(ctx context.Context, t target, configFile string, depth int) ([]*sett
 	return append(hops, s), nil
 }
 
-// reach makes the connection below SSH: through the last of links, through a command, or to
-// the host itself.
-func reach(ctx context.Context, links []*link, s *settings) (net.Conn, error) {
+// reach makes the connection below SSH: through a jump host if there is one, through a command,
+// or to the host itself.
+func reach(ctx context.Context, jump *link.Link, s *settings) (net.Conn, error) {
 	addr := net.JoinHostPort(s.hostName, s.port)
 	switch {
-	case len(links) > 0:
-		return links[len(links)-1].dial(ctx, "tcp", addr)
+	case jump != nil:
+		return jump.Dial(ctx, "tcp", addr)
 	case s.proxyCommand != "":
 		return startProxy(s.proxyCommand)
 	}
@@ -111,21 +113,13 @@ func reach(ctx context.Context, links []*link, s *settings) (net.Conn, error) {
 		}
 		return nil, fmt.Errorf("dial %s: %w", addr, context.Cause(ctx))
 	case err != nil:
-		return nil, &host.Error{Kind: host.ErrUnreachable, Err: err, Hint: s.tryWith("ssh -v")}
+		return nil, &host.Error{Kind: host.ErrUnreachable, Err: err, Hint: s.target.Command("ssh -v")}
 	}
 	return conn, nil
 }
 
-// tryWith returns the command that has OpenSSH's program do the same.
-func (s *settings) tryWith(program string) string {
-	if s.target.port != "" {
-		program += " -p " + s.target.port
-	}
-	return program + " " + target{user: s.target.user, name: s.target.name}.String()
-}
-
-// handshake signs in over conn, which it closes if it fails. The whole of it ends with ctx.
-func handshake(ctx context.Context, conn net.Conn, s *settings, o Options) (l *link, err error) {
+// handshake signs in over conn, which runs through jump if that is not nil, and which it closes if it fails. The whole of it ends with ctx.
+func handshake(ctx context.Context, conn net.Conn, jump *link.Link, s *settings, o Options) (l *link.Link, err error) {
 	defer func() {
 		if err != nil {
 			conn.Close()
@@ -156,7 +150,7 @@ func handshake(ctx context.Context, conn net.Conn, s *settings, o Options) (l *l
 	if err != nil {
 		return nil, failure{s, w, keys, a}.classify(err)
 	}
-	return newLink(s.target.String(), sshConn, w, channels, requests, o), nil
+	return newLink(s.target.String(), sshConn, w, jump, channels, requests, o), nil
 }
 
 // failure is what is known of a handshake that failed.
@@ -188,20 +182,20 @@ func (f failure) classify(err error) error {
 		line, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
 		return &host.Error{
 			Kind: host.ErrNotSSH, Err: fmt.Errorf("what answers at %s is not an SSH server: it says %q", f.keys.addr, strings.TrimSpace(line)),
-			Hint: "check the port: " + f.settings.tryWith("ssh -v"),
+			Hint: "check the port: " + f.settings.target.Command("ssh -v"),
 		}
 	case noneInCommon:
-		return &host.Error{Kind: host.ErrConfig, Err: err, Hint: f.settings.tryWith("ssh -v")}
+		return &host.Error{Kind: host.ErrConfig, Err: err, Hint: f.settings.target.Command("ssh -v")}
 	}
 	return &host.Error{
 		Kind: host.ErrLost, Err: fmt.Errorf("connection lost in the handshake: %w", err),
-		Hint: f.settings.tryWith("ssh -v"),
+		Hint: f.settings.target.Command("ssh -v"),
 	}
 }
 
 // nothingSaid returns the error of a connection that ended before the server said a word.
 func (f failure) nothingSaid(err error) error {
-	e := &host.Error{Kind: host.ErrUnreachable, Hint: f.settings.tryWith("ssh -v")}
+	e := &host.Error{Kind: host.ErrUnreachable, Hint: f.settings.target.Command("ssh -v")}
 	if p, ok := f.wire.Conn.(*proxyConn); ok {
 		e.Err = fmt.Errorf("the ProxyCommand of ssh_config ended: %s", p.lastWords())
 		return e

@@ -20,7 +20,7 @@ func newExpander(s *settings) *expander {
 	short, _, _ := strings.Cut(local, ".")
 	return &expander{token: map[byte]string{
 		'%': "%", 'd': home(), 'h': s.hostName, 'i': fmt.Sprint(os.Getuid()),
-		'k': or(s.hostKeyAlias, s.target.name), 'L': short, 'l': local, 'n': s.target.name,
+		'k': or(s.hostKeyAlias, s.target.Name), 'L': short, 'l': local, 'n': s.target.Name,
 		'p': s.port, 'r': s.user, 'u': userName(), 'j': s.proxyJump,
 	}}
 }

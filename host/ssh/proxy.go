@@ -6,11 +6,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/link"
+	"github.com/davit-sh/davit/host/internal/program"
 )
 
 // proxyConn is a connection through the standard input and output of a command.
@@ -19,7 +20,7 @@ type proxyConn struct {
 	io.WriteCloser
 	cmd    *exec.Cmd
 	stdout io.Closer
-	stderr tail
+	stderr program.Tail
 	ended  chan struct{} // closed when the command was waited for
 	err    error         // valid then: how it ended
 	once   sync.Once
@@ -28,8 +29,8 @@ type proxyConn struct {
 // startProxy runs command as ssh does, by the user's shell, in a process group of its own that
 // ends with the connection.
 func startProxy(command string) (net.Conn, error) {
-	p := &proxyConn{cmd: shell(command), ended: make(chan struct{})}
-	ownGroup(p.cmd)
+	p := &proxyConn{cmd: program.Shell(command), ended: make(chan struct{})}
+	program.OwnGroup(p.cmd)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = time.Second // for what of the group escaped the end
 	stdin, err := p.cmd.StdinPipe()
@@ -63,7 +64,7 @@ func notStarted(err error) error {
 // Close ends the command, and all of its group.
 func (p *proxyConn) Close() error {
 	p.once.Do(func() {
-		killGroup(p.cmd)
+		program.KillGroup(p.cmd)
 		p.WriteCloser.Close()
 		p.stdout.Close()
 	})
@@ -94,32 +95,8 @@ func (p *proxyConn) lastWords() string {
 	return "it said nothing"
 }
 
-func (p *proxyConn) LocalAddr() net.Addr              { return address("ProxyCommand") }
-func (p *proxyConn) RemoteAddr() net.Addr             { return address("ProxyCommand") }
+func (p *proxyConn) LocalAddr() net.Addr              { return link.Address("ProxyCommand") }
+func (p *proxyConn) RemoteAddr() net.Addr             { return link.Address("ProxyCommand") }
 func (p *proxyConn) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
 func (p *proxyConn) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
 func (p *proxyConn) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
-
-// tail keeps the last of what is written to it.
-type tail struct {
-	mu  sync.Mutex
-	end []byte
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.end = append(t.end, p...)
-	if over := len(t.end) - 1024; over > 0 {
-		t.end = t.end[over:]
-	}
-	return len(p), nil
-}
-
-// String returns it as one line.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.Join(strings.Fields(string(t.end)), " ")
-}

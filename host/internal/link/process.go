@@ -1,4 +1,4 @@
-package ssh
+package link
 
 import (
 	"context"
@@ -16,10 +16,10 @@ type process struct {
 	err            error         // valid once ended: how it ended
 }
 
-// exec asks the host to run command and does not wait for an answer, which would cost a round
+// Exec asks the host to run command and does not wait for an answer, which would cost a round
 // trip: what is written next may follow at once.
-func (l *link) exec(ctx context.Context, command string) (*process, error) {
-	return await(ctx, "start a command", func() (*process, error) {
+func (l *Link) Exec(ctx context.Context, command string) (host.Process, error) {
+	p, err := await(ctx, "start a command", func() (*process, error) {
 		channel, requests, err := l.conn.OpenChannel("session", nil)
 		if err != nil {
 			return nil, l.refused(err)
@@ -33,6 +33,10 @@ func (l *link) exec(ctx context.Context, command string) (*process, error) {
 		go p.watch(l, requests)
 		return p, nil
 	}, func(p *process) { p.Close() })
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (p *process) Stdout() io.Reader { return p.stdout }
@@ -49,7 +53,7 @@ func (p *process) Wait() error {
 }
 
 // watch hears how the command ended.
-func (p *process) watch(l *link, requests <-chan *ssh.Request) {
+func (p *process) watch(l *Link, requests <-chan *ssh.Request) {
 	defer close(p.ended)
 	told := false
 	for r := range requests {
@@ -79,7 +83,7 @@ func (p *process) watch(l *link, requests <-chan *ssh.Request) {
 		// Either the host closed the channel and has nothing to say, or there is no host any
 		// more; only a host answers.
 		p.err = &host.ExitError{}
-		if err := l.ping(); err != nil {
+		if err := l.Ping(); err != nil {
 			p.err = l.lost(err)
 		}
 	}

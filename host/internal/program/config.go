@@ -1,4 +1,5 @@
-package ssh
+// Package program runs programs that belong to a connection: above all OpenSSH's own client.
+package program
 
 import (
 	"bytes"
@@ -9,17 +10,18 @@ import (
 	"time"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/target"
 )
 
-// askOpenSSH returns what the ssh program would use for t, by lower-case keyword.
-func askOpenSSH(ctx context.Context, program string, t target, configFile string) (map[string][]string, error) {
+// Config returns what the ssh program would use for t, by lower-case keyword.
+func Config(ctx context.Context, program string, t target.Target, configFile string) (map[string][]string, error) {
 	args := []string{"-G"}
 	if configFile != "" {
 		args = append(args, "-F", configFile)
 	}
-	args = append(args, t.args()...)
+	args = append(args, t.Args()...)
 	cmd := exec.CommandContext(ctx, program, args...)
-	ownGroup(cmd)
+	OwnGroup(cmd)
 	cmd.WaitDelay = time.Second // for what a "Match exec" in the configuration left behind
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -1,4 +1,4 @@
-package ssh
+package link
 
 import (
 	"fmt"
@@ -86,14 +86,15 @@ func newTunnel(channel ssh.Channel, remote net.Addr) *tunnel {
 	return t
 }
 
-func (t *tunnel) LocalAddr() net.Addr              { return address("ssh") }
+func (t *tunnel) LocalAddr() net.Addr              { return Address("ssh") }
 func (t *tunnel) RemoteAddr() net.Addr             { return t.remote }
 func (t *tunnel) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
 func (t *tunnel) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
 func (t *tunnel) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 
-// address is the address of an end that only the other side knows.
-type address string
+// Address is the address of an end that only the other side knows.
+type Address string
 
-func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }
+// Network implements net.Addr.
+func (Address) Network() string  { return "tcp" }
+func (a Address) String() string { return string(a) }

@@ -1,66 +1,90 @@
-package ssh
+// Package target reads how a user writes a host that is reached over SSH.
+package target
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/davit-sh/davit/host"
 )
 
-// target is a host as a user writes it. What is empty is for ssh_config to say.
-type target struct {
-	user, name, port string
+// Target is a host as a user writes it. What is empty is for ssh_config to say.
+type Target struct {
+	User, Name, Port string
 }
 
 // String returns the target in the form user@name:port. Parsing it gives the same target.
-func (t target) String() string {
-	s := t.name
-	if t.port != "" {
+func (t Target) String() string {
+	s := t.Name
+	if t.Port != "" {
 		if strings.Contains(s, ":") {
 			s = "[" + s + "]"
 		}
-		s += ":" + t.port
+		s += ":" + t.Port
 	}
-	if t.user != "" {
-		s = t.user + "@" + s
+	if t.User != "" {
+		s = t.User + "@" + s
 	}
 	return s
 }
 
-// args returns the arguments with which the ssh program means the same host.
-func (t target) args() []string {
+// Args returns the arguments with which the ssh program means the same host.
+func (t Target) Args() []string {
 	var args []string
-	if t.user != "" {
-		args = append(args, "-l", t.user)
+	if t.User != "" {
+		args = append(args, "-l", t.User)
 	}
-	if t.port != "" {
-		args = append(args, "-p", t.port)
+	if t.Port != "" {
+		args = append(args, "-p", t.Port)
 	}
-	return append(args, "--", t.name)
+	return append(args, "--", t.Name)
+}
+
+// Command returns the command line in which program, such as "ssh -v", means the same host.
+func (t Target) Command(program string) string {
+	if t.Port != "" {
+		program += " -p " + t.Port
+	}
+	return program + " " + Target{User: t.User, Name: t.Name}.String()
 }
 
 // shellMeta are characters that OpenSSH refuses in names, because names end up in commands.
 const shellMeta = "'`\"$\\;&<>|(){}"
 
-// parseTarget reads [ssh://][user@]name[:port]. The name may be an IPv6 address, which needs
+// Parse reads [ssh://][user@]name[:port]. The name may be an IPv6 address, which needs
 // brackets when a port follows.
-func parseTarget(s string) (target, error) {
+func Parse(s string) (Target, error) {
 	rest, isURL := strings.CutPrefix(s, "ssh://")
 	if isURL {
 		rest = strings.TrimSuffix(rest, "/")
 	}
-	var t target
+	var t Target
 	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		if t.user, rest = rest[:i], rest[i+1:]; t.user == "" {
-			return target{}, errors.New("there is nothing before the @")
+		if t.User, rest = rest[:i], rest[i+1:]; t.User == "" {
+			return Target{}, errors.New("there is nothing before the @")
 		}
 	}
 	var err error
-	if t.name, t.port, err = splitPort(rest); err != nil {
-		return target{}, err
+	if t.Name, t.Port, err = splitPort(rest); err != nil {
+		return Target{}, err
 	}
 	return t, t.check()
+}
+
+// OfHost is Parse with an error for the user, an [*host.Error].
+func OfHost(s string) (Target, error) {
+	t, err := Parse(s)
+	if err != nil {
+		return Target{}, &host.Error{
+			Host: s, Kind: host.ErrConfig, Err: fmt.Errorf("%q is not a host: %w", s, err),
+			Hint: "write user@name, user@name:port, ssh://user@name:port or an alias of ssh_config",
+		}
+	}
+	return t, nil
 }
 
 // splitPort splits name[:port], [address]:port, [address] or an address with colons.
@@ -107,11 +131,11 @@ func checkPort(s string) (string, error) {
 
 // check refuses what could be taken for something else further on: by the ssh program as an
 // option, by a shell as syntax, by a terminal as commands.
-func (t target) check() error {
-	if t.name == "" {
+func (t Target) check() error {
+	if t.Name == "" {
 		return errors.New("the name is empty")
 	}
-	for _, p := range [][2]string{{"name", t.name}, {"user", t.user}} {
+	for _, p := range [][2]string{{"name", t.Name}, {"user", t.User}} {
 		part, s := p[0], p[1]
 		switch {
 		case strings.HasPrefix(s, "-"):
@@ -124,10 +148,10 @@ func (t target) check() error {
 			return errors.New("the " + part + " has a space or an unprintable character")
 		}
 	}
-	if strings.ContainsAny(t.name, "/,*?!#[]@") || strings.Contains(t.name, "%") && !isIPv6(t.name) {
+	if strings.ContainsAny(t.Name, "/,*?!#[]@") || strings.Contains(t.Name, "%") && !isIPv6(t.Name) {
 		return errors.New("the name has a character that no host's name has")
 	}
-	if strings.Contains(t.user, "://") {
+	if strings.Contains(t.User, "://") {
 		return errors.New("only ssh:// URLs name a host")
 	}
 	return nil
