@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package openssh
+
+import "syscall"
+
+// endWithUs does nothing: no other system can.
+func endWithUs(*syscall.SysProcAttr) {}
