@@ -6,12 +6,19 @@ import (
 	"github.com/davit-sh/davit/fleet"
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/host/local"
+	"github.com/davit-sh/davit/host/openssh"
 	"github.com/davit-sh/davit/host/ssh"
 	"github.com/spf13/pflag"
 )
 
 // localName is the host that needs no connection.
 const localName = "local"
+
+// The ways to speak SSH.
+const (
+	native      = "native"
+	withOpenSSH = "openssh"
+)
 
 // connection are the flags that say how hosts are reached.
 type connection struct {
@@ -21,6 +28,7 @@ type connection struct {
 	SSHConfig         string
 	PasswordFile      string
 	AcceptNewHostKeys bool
+	SSH               string
 	Parallel          int
 }
 
@@ -29,6 +37,7 @@ func (c *connection) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.SSHConfig, "ssh-config", "", "ssh_config `FILE` to use instead of the user's and the system's")
 	f.StringVar(&c.PasswordFile, "password-file", "", "`FILE` whose first line is the password to sign in with")
 	f.BoolVar(&c.AcceptNewHostKeys, "accept-new-host-keys", false, "accept, and remember, the key of a host that is not known yet")
+	f.StringVar(&c.SSH, "ssh", native, "`WHICH` SSH: native, or openssh, the ssh program, for hardware keys, GSSAPI and the like")
 	f.IntVar(&c.Parallel, "parallel", fleet.DefaultParallel, "work on `N` hosts at once")
 }
 
@@ -38,14 +47,13 @@ func (c *connection) open(ask func(context.Context, string) (string, error)) ([]
 	if c.Parallel < 1 {
 		return nil, usagef("", "--parallel is %d; it must be at least 1", c.Parallel)
 	}
-	o := ssh.Options{
-		ConfigFile: c.SSHConfig, Identities: c.Identities, PasswordFile: c.PasswordFile,
-		AcceptNewHostKeys: c.AcceptNewHostKeys, Prompt: ask,
+	if c.SSH != native && c.SSH != withOpenSSH {
+		return nil, usagef("leave it out, or say --ssh "+withOpenSSH, "--ssh is %q; it must be %s or %s", c.SSH, native, withOpenSSH)
 	}
 	var hosts []host.Host
 	named := map[string]bool{}
 	for _, target := range c.Hosts {
-		h, err := open(target, o)
+		h, err := c.host(target, ask)
 		if err != nil {
 			return nil, asUsage(err)
 		}
@@ -58,11 +66,20 @@ func (c *connection) open(ask func(context.Context, string) (string, error)) ([]
 	return hosts, nil
 }
 
-func open(target string, o ssh.Options) (host.Host, error) {
-	if target == localName {
+func (c *connection) host(target string, ask func(context.Context, string) (string, error)) (host.Host, error) {
+	switch {
+	case target == localName:
 		return local.New(), nil
+	case c.SSH == withOpenSSH:
+		return openssh.New(target, openssh.Options{
+			ConfigFile: c.SSHConfig, Identities: c.Identities, PasswordFile: c.PasswordFile,
+			AcceptNewHostKeys: c.AcceptNewHostKeys, Prompt: ask,
+		})
 	}
-	return ssh.New(target, o)
+	return ssh.New(target, ssh.Options{
+		ConfigFile: c.SSHConfig, Identities: c.Identities, PasswordFile: c.PasswordFile,
+		AcceptNewHostKeys: c.AcceptNewHostKeys, Prompt: ask,
+	})
 }
 
 // names returns what the hosts are called.
