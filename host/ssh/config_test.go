@@ -25,6 +25,35 @@ func TestAnAliasOfSSHConfigIsAHost(t *testing.T) {
 	fails(t, err, host.ErrUnreachable, "the-alias"+port, port+": connect: connection refused")
 }
 
+func TestAMatchBlockCountsWhereItMatches(t *testing.T) {
+	t.Parallel()
+	testhost.Need(t, "ssh")
+	h := testhost.Start(t)
+	config := strings.ReplaceAll(block(h, "x"), "User "+h.User, "IdentitiesOnly yes")
+	for name, c := range map[string]struct {
+		match string
+		in    bool
+	}{
+		"a command that succeeds": {"exec true", true},
+		"a command that fails":    {"exec false", false},
+		"the name as written":     {"originalhost x", true},
+		"another's address":       {"host 192.0.2.1", false},
+		"its address":             {"host 127.0.*", true},
+		"all":                     {"all", true},
+		"several, one not":        {"originalhost x exec false", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			far := open(t, "x", sshOptions(write(t, config+"Match "+c.match+"\n  User "+h.User+"\nMatch all\n  User nobody-here\n")))
+			if err := connect(t, far); c.in && err != nil {
+				t.Error(err)
+			} else if !c.in {
+				fails(t, err, host.ErrAuth, "x", "nobody-here")
+			}
+		})
+	}
+}
+
 func TestABrokenSSHConfigIsSaidAsTheProgramSaysIt(t *testing.T) {
 	t.Parallel()
 	testhost.Need(t, "ssh")
