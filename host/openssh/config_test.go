@@ -124,6 +124,20 @@ func TestTroubleAtAJumpHostIsSaid(t *testing.T) {
 	}
 }
 
+func TestAProxyCommandIsSpokenThroughAndEnds(t *testing.T) {
+	t.Parallel()
+	jump, last := testhost.Start(t), testhost.Start(t)
+	program, pid := noting(t)
+	command := testhost.Need(t, "ssh") + " -W %h:%p " + strings.Join(jump.SSH(), " ")
+	far := open(t, "x", block(last, "x", "ProxyCommand "+command), func(o *openssh.Options) { o.Program = program })
+	if got := runs(t, far, "id -un"); got != last.User+"\n" {
+		t.Errorf("signed in as %q, want %s", got, last.User)
+	}
+	far.Close()
+	gone(t, pid())
+	testhost.Eventually(t, "no connection is left", func() bool { return jump.Connections() == 0 })
+}
+
 func TestAProxyCommandThatFailsSaysWhy(t *testing.T) {
 	t.Parallel()
 	for command, words := range map[string]string{

@@ -143,10 +143,10 @@ func (d *desk) serve() {
 		}
 		hint, question, _ := strings.Cut(strings.TrimSuffix(said, "\x00"), "\n")
 		if hint == "none" {
-			narrate.Sayf(d.ctx, "touch", "👆 %s", question)
+			narrate.Sayf(d.ctx, "touch", "👆 %s", strings.Join(strings.Fields(question), " "))
 			continue
 		}
-		d.reply(d.answer(question))
+		d.reply(d.answer(hint, question))
 	}
 }
 
@@ -165,8 +165,9 @@ func (d *desk) reply(answer string, ok bool) {
 	}
 }
 
-// answer returns the answer to a question, if there is one.
-func (d *desk) answer(question string) (answer string, ok bool) {
+// answer returns the answer to a question, if there is one. With the hint "confirm" it is a yes or
+// a no; the program takes silence for a yes, we do not.
+func (d *desk) answer(hint, question string) (answer string, ok bool) {
 	if key, asked := unknownKey(question); asked {
 		if d.opts.AcceptNewHostKeys { // a jump host's: the program accepts the host's by itself
 			narrate.Sayf(d.ctx, "host_key", "🔑 Accepted the host key of a jump host, %s", key)
@@ -183,10 +184,13 @@ func (d *desk) answer(question string) (answer string, ok bool) {
 	why := "there is nobody to ask"
 	if d.opts.Prompt != nil {
 		answer, err := d.opts.Prompt(d.ctx, question)
-		if err == nil {
-			return strings.TrimRight(answer, "\r\n"), true
+		if answer = strings.TrimRight(answer, "\r\n"); err == nil && (hint != "confirm" || isYes(answer)) {
+			return answer, true
 		}
-		why = err.Error()
+		why = "the answer was no"
+		if err != nil {
+			why = err.Error()
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -195,6 +199,8 @@ func (d *desk) answer(question string) (answer string, ok bool) {
 	}
 	return "", false
 }
+
+func isYes(answer string) bool { return strings.EqualFold(strings.TrimSpace(answer), "yes") }
 
 // takePassword returns the password of the file, once, if that is what is asked for: "me@host's
 // password: ", or "(me@host) Password: ".

@@ -140,7 +140,7 @@ func (f failure) says(text string) bool { return f.find(text) != "" }
 // failure comes before that of the program itself.
 func (f failure) lastWords(err error) error {
 	lines := slices.DeleteFunc(slices.Clone(f.lines), func(line string) bool {
-		return isChatter(line) || strings.HasPrefix(line, "Connection closed by UNKNOWN") || strings.HasPrefix(line, "kex_exchange_identification: ")
+		return isChatter(line) || strings.Contains(line, " UNKNOWN port ") || strings.HasPrefix(line, "kex_exchange_identification: ")
 	})
 	if len(lines) == 0 {
 		lines = slices.DeleteFunc(slices.Clone(f.lines), isChatter)
