@@ -142,10 +142,7 @@ func TestAnEncryptedKeyIsUnlockedByTheUser(t *testing.T) {
 	t.Parallel()
 	h := testhost.Start(t)
 	path := write(t, read(t, h.IdentityFile))
-	cmd := exec.Command(testhost.Need(t, "ssh-keygen"), "-q", "-p", "-a", "1", "-P", "", "-N", "open sesame", "-f", path)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("ssh-keygen: %v: %s", err, out)
-	}
+	encrypt(t, path, "open sesame")
 	config := without(h, "IdentityFile") + "  IdentitiesOnly yes\n"
 	for name, c := range map[string]struct {
 		answers []string // nil: nobody is there
@@ -180,6 +177,15 @@ func TestAnEncryptedKeyIsUnlockedByTheUser(t *testing.T) {
 			}
 			noSecret(t, err, "open sesame")
 		})
+	}
+}
+
+// encrypt encrypts the key at path.
+func encrypt(t *testing.T, path, passphrase string) {
+	t.Helper()
+	cmd := exec.Command(testhost.Need(t, "ssh-keygen"), "-q", "-p", "-a", "1", "-P", "", "-N", passphrase, "-f", path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v: %s", err, out)
 	}
 }
 

@@ -25,12 +25,13 @@ const (
 // askScript is what the ssh program runs when it wants to know something. Its argument is the
 // question. What the answer is nobody else sees: it is in no argument, variable or file.
 //
-// A hint of "none" is no question: the user is to touch a key, and the program ends the script then.
+// It ends when we do, as we alone hold the other end of the pipe. A hint of "none" is no question: the
+// user is to touch a key, and the program ends the script then.
 const askScript = `#!/bin/sh
 cd "${0%/*}" || exit
-exec <>answer
+exec <answer
 printf '%s\n%s\000' "$SSH_ASKPASS_PROMPT" "$1" >question
-[ "$SSH_ASKPASS_PROMPT" = none ] && exec sleep 300
+while [ "$SSH_ASKPASS_PROMPT" = none ]; do sleep 1 && kill -0 "$PPID" || exit; done
 read -r verdict && [ "$verdict" = yes ] && exec head -n 1
 exit 1
 `
@@ -42,7 +43,8 @@ type desk struct {
 	leave    context.CancelFunc
 	opts     Options
 	dir      string
-	question *os.File
+	question *os.File // both are open for reading and writing, so that neither has an end
+	reply    *os.File
 	over     chan struct{} // closed when nothing is answered any more
 	ended    chan struct{}
 
@@ -97,7 +99,12 @@ func (d *desk) furnish() error {
 		}
 	}
 	var err error
-	d.question, err = os.OpenFile(d.path(questionName), os.O_RDWR, 0) // for writing, too, so that it has no end
+	if d.question, err = os.OpenFile(d.path(questionName), os.O_RDWR, 0); err != nil {
+		return err
+	}
+	if d.reply, err = os.OpenFile(d.path(answerName), os.O_RDWR, 0); err != nil {
+		d.question.Close()
+	}
 	return err
 }
 
@@ -124,6 +131,7 @@ func (d *desk) close() {
 	d.question.Write([]byte{0}) // wakes the reader, where closing does not
 	<-d.ended
 	d.question.Close()
+	d.reply.Close()
 	os.RemoveAll(d.dir)
 }
 
@@ -146,22 +154,11 @@ func (d *desk) serve() {
 			narrate.Sayf(d.ctx, "touch", "👆 %s", strings.Join(strings.Fields(question), " "))
 			continue
 		}
-		d.reply(d.answer(hint, question))
-	}
-}
-
-// reply sends the answer to the script that asked. If that has gone, there is no reader, and opening
-// fails; what nobody has read goes with the last who has the pipe open.
-func (d *desk) reply(answer string, ok bool) {
-	f, err := os.OpenFile(d.path(answerName), os.O_WRONLY|nonblock, 0)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	if ok {
-		f.WriteString("yes\n" + answer + "\n")
-	} else {
-		f.WriteString("no\n")
+		if answer, ok := d.answer(hint, question); ok {
+			d.reply.WriteString("yes\n" + answer + "\n")
+		} else {
+			d.reply.WriteString("no\n")
+		}
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 // supported says that the system's ssh program can be a ControlMaster.
 const supported = false
 
-const nonblock = 0
-
 func detach(*exec.Cmd) {}
 
 func killSession(cmd *exec.Cmd) error { return cmd.Process.Kill() }

@@ -12,8 +12,6 @@ import (
 // supported says that the system's ssh program can be a ControlMaster.
 const supported = true
 
-const nonblock = unix.O_NONBLOCK
-
 // detach gives a command that is not started yet a session of its own.
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -35,6 +35,9 @@ var signs = []struct {
 
 // classify returns what the failure means. err is why we gave up, if the program said nothing.
 func (f failure) classify(err error) error {
+	if e, ok := errors.AsType[*host.Error](err); ok {
+		return e
+	}
 	for _, sign := range signs {
 		at := slices.IndexFunc(f.lines, sign.lines.MatchString)
 		if at < 0 {

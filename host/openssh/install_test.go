@@ -66,7 +66,11 @@ func TestVictim(t *testing.T) {
 	if len(args) != 3 {
 		t.Skip("only run by TestAKilledClientLeavesNothing")
 	}
-	far, err := openssh.New("x", openssh.Options{ConfigFile: args[0], Program: args[1]})
+	far, err := openssh.New("x", openssh.Options{ConfigFile: args[0], Program: args[1], Prompt: func(ctx context.Context, _ string) (string, error) {
+		fmt.Println("victim asking")
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,10 +84,13 @@ func TestVictim(t *testing.T) {
 
 func TestAKilledClientLeavesNothing(t *testing.T) {
 	t.Parallel()
-	for _, at := range []string{"connecting", "probe", "copying"} {
+	for _, at := range []string{"connecting", "asking", "probe", "copying"} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			h := testhost.Start(t)
+			if at == "asking" {
+				encrypt(t, h.IdentityFile, "secret")
+			}
 			link := testhost.NewLink(t, h.Addr, testhost.Link{Rate: 256 << 10})
 			program, last := noting(t)
 			victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
@@ -110,6 +117,9 @@ func TestAKilledClientLeavesNothing(t *testing.T) {
 			victim.Wait()
 			gone(t, last())
 			testhost.Eventually(t, "nothing of ours runs on the host", func() bool { return len(h.Processes("")) == 0 && h.Connections() == 0 })
+			if at == "asking" {
+				return
+			}
 			left := strings.Fields(h.Run("find .local -type f -o -type l 2>/dev/null; true"))
 			if slices.ContainsFunc(left, func(name string) bool { return !strings.HasSuffix(name, "/log.jsonl") }) {
 				t.Errorf("left on the host: %q", left)

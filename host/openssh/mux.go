@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/host/internal/link"
 	"golang.org/x/crypto/ssh"
 )
@@ -51,7 +52,7 @@ func newMux(conn io.ReadWriteCloser, why func(error) error) (*mux, error) {
 		channels: map[uint32]*channel{}, done: make(chan struct{}),
 	}
 	if err := m.greet(); err != nil {
-		return nil, fmt.Errorf("the control socket of the ssh program: %w", err)
+		return nil, err
 	}
 	go m.run()
 	return m, nil
@@ -71,7 +72,10 @@ func (m *mux) greet() error {
 			return err
 		}
 		if len(said) < 8 || binary.BigEndian.Uint32(said) != want[0] || binary.BigEndian.Uint32(said[4:]) != want[1] {
-			return fmt.Errorf("it says %q, which is not what OpenSSH 7.4 and later say", said)
+			return &host.Error{
+				Kind: host.ErrConfig, Err: fmt.Errorf("the ssh program's control socket says %q, and takes no commands of ours", said),
+				Hint: "use OpenSSH 7.4 or later, or leave --ssh openssh out",
+			}
 		}
 	}
 	return nil
