@@ -180,13 +180,15 @@ func TestOddHostsThatCannotTakeAnInstallSayWhy(t *testing.T) {
 		"no inodes for the release": {[]testhost.Option{testhost.HomeOnTmpfs("nr_inodes=8")}, davit.ExitHost, []string{"not enough space", "No space left on device"}},
 		"a df that lies": {
 			[]testhost.Option{testhost.HomeOnTmpfs("size=4m"), testhost.WithEnv("PATH", lies+":/usr/bin:/bin")},
-			davit.ExitHost, []string{"not enough space", "No space left on device"},
+			davit.ExitHost,
+			[]string{"not enough space", "No space left on device"},
 		},
 		"releases on a disk too small": {
 			[]testhost.Option{testhost.WithMounts(`releases=$home/.local/share/davit/worker/releases
 				mkdir -p "$releases"; chown -R "$uid:$gid" "$home/.local"
 				mount -t tmpfs -o "size=4m,uid=$uid,gid=$gid,mode=755" tmpfs "$releases"`)},
-			davit.ExitHost, []string{"not enough space", "No space left on device"},
+			davit.ExitHost,
+			[]string{"not enough space", "No space left on device"},
 		},
 		"HOME unset":               {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "unset HOME\n")}, davit.ExitHost, []string{"HOME is not an absolute path"}},
 		"HOME relative":            {[]testhost.Option{testhost.WithShell("bash"), testhost.WithFile(".bashrc", "HOME=work\n")}, davit.ExitHost, []string{"HOME is not an absolute path", "work"}},
