@@ -89,19 +89,3 @@ func TestAScriptIsToldTheTimeThatRemains(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func FuzzQuote(f *testing.F) {
-	for _, seed := range []string{"", "plain", "it's", "a b", "$HOME `id` $(id)", "\n", "\\", "!", "-n", "~", "*", "\xff\xfe", "a\x00b", "'\"'", "é 📦"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		if len(value) > 64<<10 {
-			t.Skip("longer than an argument may be")
-		}
-		out, err := exec.Command("/bin/sh", "-c", "v="+Quote(value)+"; printf %s:%s. \"$v\" "+Quote(value)).Output()
-		value = strings.ReplaceAll(value, "\x00", "")
-		if want := value + ":" + value + "."; err != nil || string(out) != want {
-			t.Errorf("%q became %q (%v)", want, out, err)
-		}
-	})
-}
