@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -160,29 +161,40 @@ func (t *Talk) listen() {
 }
 
 // read takes the script's stdout to its end. What comes before the script first speaks is the
-// login's own noise: it is not told, but returned.
+// login's own noise: it is not told, but returned. It may end without a newline, hence the first
+// mark may stand inside a line. A marked line that lacks its end was cut short, and says nothing.
 func (t *Talk) read() (noise string, spoke bool) {
 	var before tail
-	mark := t.sentinel + " "
-	in := bufio.NewReaderSize(t.process.Stdout(), 64<<10)
+	mark := []byte(t.sentinel + " ")
+	in := bufio.NewReaderSize(t.process.Stdout(), maxLine)
 	for whole := true; ; {
 		line, err := in.ReadSlice('\n')
-		said, marked := strings.CutPrefix(string(line), mark)
+		full := errors.Is(err, bufio.ErrBufferFull)
+		at := 0
+		if !spoke {
+			at = max(0, bytes.Index(line, mark))
+		}
+		said, marked := bytes.CutPrefix(line[at:], mark)
 		switch {
-		case marked && whole:
+		case marked && (whole || !spoke):
 			spoke = true
-			t.hand(said)
+			if err == nil || full {
+				t.hand(string(said))
+			}
 		case spoke:
 			t.stdout.Write(line)
 		default:
 			before.Write(line)
 		}
 		whole = err == nil
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		if err != nil && !full {
 			return before.String(), spoke
 		}
 	}
 }
+
+// maxLine is how much of a marked line counts, in bytes. What follows is told as output.
+const maxLine = 64 << 10
 
 func (t *Talk) hand(line string) {
 	first, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
