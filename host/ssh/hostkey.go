@@ -22,8 +22,7 @@ import (
 type hostKeys struct {
 	ctx       context.Context // of the connection being made
 	addr      string          // as it stands in known_hosts: name:port
-	db        *knownhosts.HostKeyDB
-	originals map[string]string // the files that db has read copies of, by the copy's path
+	known     *knownHosts
 	acceptNew bool
 	file      string        // takes new keys; "" if there is none
 	verified  ssh.PublicKey // the key that was found good
@@ -49,7 +48,7 @@ func newHostKeys(ctx context.Context, s *settings, o Options) (*hostKeys, error)
 		return err != nil || !info.Mode().IsRegular()
 	})
 	var err error
-	k.db, k.originals, err = readKnownHosts(files, func(file string, line int, err error) {
+	k.known, err = readKnownHosts(files, func(file string, line int, err error) {
 		narrate.Warnf(ctx, "known_hosts", "⚠️  %s:%d is left out: %v", file, line, err)
 	})
 	if err != nil {
@@ -67,7 +66,7 @@ func (k *hostKeys) algorithms() []string {
 	supported := ssh.SupportedAlgorithms().HostKeys
 	var known, plain []string
 	for _, addr := range k.addrs() {
-		for _, a := range k.db.HostKeyAlgorithms(addr) {
+		for _, a := range k.known.all.HostKeyAlgorithms(addr) {
 			if slices.Contains(supported, a) && !slices.Contains(known, a) {
 				known = append(known, a)
 			}
@@ -97,9 +96,8 @@ func (k *hostKeys) verify(_ string, _ net.Addr, key ssh.PublicKey) error {
 	if k.verified != nil && bytes.Equal(k.verified.Marshal(), key.Marshal()) {
 		return nil // asked again for new session keys, long after ctx
 	}
-	nowhere := &net.TCPAddr{IP: net.IPv4zero} // only the name counts
-	err := k.db.HostKeyCallback()(k.addr, nowhere, key)
-	if knownhosts.IsHostUnknown(err) && len(k.addrs()) > 1 && k.db.HostKeyCallback()(k.addrs()[1], nowhere, key) == nil {
+	err := k.known.check(k.addr, key)
+	if err != nil && !knownhosts.IsHostKeyChanged(err) && len(k.addrs()) > 1 && k.known.check(k.addrs()[1], key) == nil {
 		err = nil
 	}
 	if knownhosts.IsHostUnknown(err) && k.acceptNew {
@@ -123,7 +121,7 @@ func (k *hostKeys) refuse(key ssh.PublicKey, err error) error {
 				Hint: "compare the fingerprint, then repeat with --accept-new-host-keys",
 			}
 		}
-		old := k.original(keyError.Want[0])
+		old := k.known.original(keyError.Want[0])
 		return &host.Error{
 			Kind: host.ErrHostKeyChanged,
 			Err: fmt.Errorf("the host key has changed, or somebody is in between: it shows %s, but %s:%d says %s",
@@ -134,18 +132,10 @@ func (k *hostKeys) refuse(key ssh.PublicKey, err error) error {
 	if revoked, ok := errors.AsType[*xknownhosts.RevokedError](err); ok {
 		return &host.Error{
 			Kind: host.ErrHostKeyChanged,
-			Err:  fmt.Errorf("the host shows a key that %s:%d revokes: %s", k.original(revoked.Revoked).Filename, revoked.Revoked.Line, shown),
+			Err:  fmt.Errorf("the host shows a key that %s:%d revokes: %s", k.known.original(revoked.Revoked).Filename, revoked.Revoked.Line, shown),
 		}
 	}
 	return &host.Error{Kind: host.ErrHostKeyUnknown, Err: fmt.Errorf("the host key cannot be verified: %w", err)}
-}
-
-// original returns a known key with the file that the user knows it from.
-func (k *hostKeys) original(known xknownhosts.KnownKey) xknownhosts.KnownKey {
-	if file, copied := k.originals[known.Filename]; copied {
-		known.Filename = file
-	}
-	return known
 }
 
 // accept makes key known. That it could not be written down is told, and no reason to stop.
