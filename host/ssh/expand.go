@@ -55,13 +55,20 @@ func (x *expander) path(s string) string {
 	if rest, ok := strings.CutPrefix(s, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
 		s = filepath.Join(home(), rest)
 	}
+	return variables(s)
+}
+
+// variables replaces ${VARIABLES}, but not those that stand in their values.
+func variables(s string) string {
+	var b strings.Builder
 	for {
-		before, rest, found := strings.Cut(s, "${")
+		before, rest, _ := strings.Cut(s, "${")
 		name, after, closed := strings.Cut(rest, "}")
-		if !found || !closed {
-			return s
+		if !closed {
+			return b.String() + s
 		}
-		s = before + os.Getenv(name) + after
+		b.WriteString(before + os.Getenv(name))
+		s = after
 	}
 }
 

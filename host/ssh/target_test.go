@@ -92,7 +92,11 @@ func FuzzParseTarget(f *testing.F) {
 	for target := range badTargets {
 		f.Add(target)
 	}
-	f.Add("ssh://me@[fe80::1%eth0]:2222/")
+	for _, target := range []string{
+		"ssh://me@[fe80::1%eth0]:2222/", "me@example.org@gpu-1:22", "::ffff:127.0.0.1", "[::]:1", "0:0::1%25", "me:pw@gpu-1", "gpu-1.", "ssh://ssh:22", "me@ssh://gpu-1", "fe80::1%", "1:2", "rechner-in-köln:22",
+	} {
+		f.Add(target)
+	}
 	f.Fuzz(func(t *testing.T, target string) {
 		h, err := ssh.New(target, ssh.Options{})
 		if err != nil {
@@ -106,9 +110,11 @@ func FuzzParseTarget(f *testing.F) {
 		if bare == "" || strings.HasPrefix(name, "-") || strings.HasPrefix(bare, "-") || strings.ContainsAny(name, " \n\r\t\x00\x1b'\"`$;&|<>(){}\\") {
 			t.Fatalf("%q: dangerous name %q", target, name)
 		}
-		again, err := ssh.New(name, ssh.Options{})
-		if err != nil || again.Name() != name {
-			t.Fatalf("%q: its name %q is another target: %v", target, name, err)
+		for _, form := range []string{name, "ssh://" + name, "ssh://" + name + "/"} {
+			again, err := ssh.New(form, ssh.Options{})
+			if err != nil || again.Name() != name {
+				t.Fatalf("%q: its name, as %q, is another target: %v", target, form, err)
+			}
 		}
 	})
 }
