@@ -31,7 +31,8 @@ type Talk struct {
 	ended          error // why there are no more words; set before words is closed
 }
 
-// Words is one marked line: its first word, and the rest.
+// Words is one marked line: its first word, and the rest. It is fit to be shown: what could steer
+// a terminal is as [narrate.Visible] has it.
 type Words struct{ First, Rest string }
 
 // write is a line and some bytes for the script, and where to say how that went.
@@ -197,7 +198,7 @@ func (t *Talk) read() (noise string, spoke bool) {
 const maxLine = 64 << 10
 
 func (t *Talk) hand(line string) {
-	first, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+	first, rest, _ := strings.Cut(narrate.Visible(strings.TrimRight(line, "\r\n")), " ")
 	select {
 	case t.words <- Words{First: first, Rest: rest}:
 	case <-t.closed:

@@ -86,7 +86,8 @@ func wordsOf(said, mark string) (words []Words, spoke bool) {
 			}
 			spoke = true
 			if strings.HasSuffix(part, "\n") || len(part) == maxLine {
-				first, rest, _ := strings.Cut(strings.TrimRight(part[at+len(mark):], "\r\n"), " ")
+				shown := narrate.Visible(strings.TrimRight(part[at+len(mark):], "\r\n"))
+				first, rest, _ := strings.Cut(shown, " ")
 				words = append(words, Words{first, rest})
 			}
 		}
