@@ -75,24 +75,6 @@ func TestSuitRefusesBeforeAByteIsSent(t *testing.T) {
 	}
 }
 
-// Nothing that a host says may break the reading of it.
-func FuzzFacts(f *testing.F) {
-	for _, seed := range []string{"os Linux", "free 12", "free -1", "free 99999999999999999999", "tool", "tool  ", "installed a b", "\x00\xff", "libc glibc 2.36 x"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, said string) {
-		x := facts{tools: map[string]string{}, free: -1}
-		x.add(said)
-		x.report("h")
-		if x.free < -1 {
-			t.Errorf("%q gave a free space of %d", said, x.free)
-		}
-		if strings.ContainsAny(refusal(said).Error(), "\n\x1b") {
-			t.Errorf("%q can steer a terminal", said)
-		}
-	})
-}
-
 func TestSizesForPeople(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 15 << 20: "15 MiB", 15_500_000: "14.8 MiB", 1 << 30: "1 GiB", 1<<20 - 1: "1 MiB", 3 << 40: "3 TiB",
