@@ -81,7 +81,7 @@ func FuzzKnownHosts(f *testing.F) {
 // gives reports whether a line may give the host this key, with more patience than known_hosts has.
 func gives(text string, names []string, key ssh.PublicKey) bool {
 	return slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
-		fields := strings.Fields(line)
+		fields := wordsOf(line)
 		if len(fields) < 3 || strings.HasPrefix(fields[0], "@") || !slices.Contains(fields, blob(key)) {
 			return false
 		}
@@ -103,9 +103,14 @@ func gives(text string, names []string, key ssh.PublicKey) bool {
 
 func revokes(text string, key ssh.PublicKey) bool {
 	return slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
-		fields := strings.Fields(line)
+		fields := wordsOf(line)
 		return len(fields) > 3 && fields[0] == "@revoked" && fields[3] == blob(key)
 	})
+}
+
+func wordsOf(line string) []string {
+	line = strings.ReplaceAll(line, "\r", "")
+	return strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
 }
 
 func blob(key ssh.PublicKey) string { return base64.StdEncoding.EncodeToString(key.Marshal()) }
