@@ -21,12 +21,13 @@ import (
 var transcripts = []string{
 	"", "@", "@\n", "@fact\n", "noise", "noise\n@end done\n", "@end\n", "@end failed\n", "@end failed locked\n", "@end failed locked now x\n", "@end failed locked 2026-11-24T10:00:00Z me@laptop \x1b[2J\n",
 	"@end failed space\n", "@end failed space 12\n", "@end failed password root\n", "@end failed \n", "@failed\n@failed\n", "@end hung up\n", "@end broken", "@ready", "@ready\n@ready\n",
-	"@fact os Linux\n@fact machine x86_64\n@fact longbit 64\n@fact libc glibc 2.36\n@fact user me\n@fact home /home/me\n@fact root /home/me/.local/share/davit\n@fact bin /home/me/.local/bin\n@fact init systemd\n@fact free 1000000\n@fact tool zstd /usr/bin/zstd\n@fact tool sha256sum /usr/bin/sha256sum\n@fact current 0123456789ab\n@ready\n@made /x\n@chmod /x\n@verified\n@installed\n@end done\n",
+	"@fact os Linux\n@fact machine x86_64\n@fact longbit 64\n@fact libc glibc 2.36\n@fact user me\n@fact home /home/me\n@fact root /home/me/.local/share/davit\n@fact bin /home/me/.local/bin\n@fact init systemd\n@fact free 1000000\n@fact tool zstd /usr/bin/zstd\n@fact tool sha256sum /usr/bin/sha256sum\n@fact current 0123456789ab\n@ready\n@made /x\n@got 21\n@chmod /x\n@verified\n@installed\n@end done\n",
 	"@fact tool openssl x\n@fact current ID\n@fact have ID\n@fact linked\n@ready\n@end done\n", "@fact tool shasum x\n@fact have ID\n@ready\n@installed\n@current releases/ID\n@end done\n",
-	"@fact tool shasum x\n@ready\n@failed refused \x1b]0;title\a\n@current releases/\x1b[2J\n@end stopped\n", "@fact tool shasum x\n@ready\n@chmod\n@verified\n@failed corrupt the SHA-256 is another one\n@current\n@end failed",
+	"@fact tool shasum x\n@ready\n@failed refused \x1b]0;title\a\n@current releases/\x1b[2J\n@end stopped\n", "@fact tool shasum x\n@ready\n@got 21\n@chmod\n@verified\n@failed corrupt the SHA-256 is another one\n@current\n@end failed",
 	"@fact tool shasum x\n@fact inway /x\x1b[2J\n@fact unwritable /\xff\n@ready\n", "@fact tool shasum x\n@fact free 1\n@ready\n@end stopped\n", "@fact free 9007199254740993\n@fact free -1\n@fact free 99999999999999999999\n@fact free 4503599627370495\n@end done\n",
 	"@fact tool\n@fact tool  \n@fact tool a b c\n@fact installed\n@fact installed a b c\n@fact installed  \n@fact unwritable\n@fact libc\n@fact libc musl\n@fact something new\n@end done\n",
-	"@fact os \u202eLinux\n@fact user a\tb\r\n@fact init \x00\n@end \xff\n", "@fact tool shasum x\n@ready\n@chmod\n@chmod\n@installed\n", "@current x\n@made\n@end done\n@end done\n@ready\n",
+	"@fact tool shasum x\n@fact partial 7\n@ready\n@made\n@got 7\n@got 14\n@got 21\n@again\n@got 21\n@chmod\n@verified\n@installed\n@end done\n", "@fact partial -1\n@fact partial 99\n@ready\n@got -1\n", "@fact tool shasum x\n@fact partial 99\n@ready\n@got 22\n@kept -5\n@end paused\n",
+	"@fact tool shasum x\n@ready\n@made\n@kept 7\n@current\n@end paused\n", "@fact os \u202eLinux\n@fact user a\tb\r\n@fact init \x00\n@end \xff\n", "@fact tool shasum x\n@ready\n@chmod\n@chmod\n@installed\n", "@current x\n@made\n@end done\n@end done\n@ready\n",
 }
 
 // FuzzHost has a host say anything to an install and to a look at it.
