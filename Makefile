@@ -4,7 +4,7 @@
 #   make test       runs the tests, with Go alone; what this machine lacks is skipped, loudly
 #   make check      format, vet, staticcheck, and the tests with the race detector (needs a C compiler)
 #   make bench      runs the benchmarks that BENCH matches, REPETITIONS times each
-#   make fuzz       runs every fuzz target for FUZZTIME, FUZZJOBS at a time
+#   make fuzz       runs every fuzz target, FUZZJOBS at a time: for FUZZTIME or, far from hosts, FUZZREST
 #   make platforms  builds everything for the other systems that run davit
 #   make vuln       looks the code up in the Go vulnerability database
 #   make fmt        lays the code out as `make check` wants it
@@ -17,7 +17,8 @@ TOOL       = $(GO) tool -modfile=tools/go.mod
 TESTFLAGS ?=
 # TestVictim is run, and killed, by other tests, and does nothing by itself.
 REPORT     = $(GO) -C tools run ./report -may-skip TestVictim
-FUZZTIME  ?= 30s
+FUZZTIME  ?= 60s
+FUZZREST  ?= 20s
 FUZZJOBS  ?= 2
 BENCH     ?= .
 
@@ -49,7 +50,7 @@ bench:
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 
 fuzz:
-	@GO="$(GO)" FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) .ci/fuzz
+	@GO="$(GO)" FUZZTIME=$(FUZZTIME) FUZZREST=$(FUZZREST) FUZZJOBS=$(FUZZJOBS) .ci/fuzz
 
 platforms:
 	@for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \
