@@ -5,6 +5,9 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/token"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -75,5 +78,94 @@ func (c docCheck) values(groups []*doc.Value) {
 				c.documented("value", v.Names[0].Name, g.Doc+v.Doc.Text()+v.Comment.Text())
 			}
 		}
+	}
+}
+
+// promise is one of the numbered promises: "1. **Nothing half-done.**", or a heading "## 1. Nothing half-done".
+var promise = regexp.MustCompile(`(?m)^(?:## )?(\d+\. )(?:\*\*)?([A-Z][^*\n]*?)[.,:]?(?:\*\*|$)`)
+
+func promises(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, found := range promise.FindAllStringSubmatch(string(text), -1) {
+		all = append(all, found[1]+found[2])
+	}
+	return all
+}
+
+func TestEveryPromiseHasItsGuarantee(t *testing.T) {
+	t.Parallel()
+	made, kept := promises(t, "docs/design.md"), promises(t, "docs/guarantees.md")
+	if len(made) == 0 || !slices.Equal(made, kept) {
+		t.Errorf("docs/design.md promises\n%q, docs/guarantees.md has\n%q", made, kept)
+	}
+}
+
+var (
+	inCode   = regexp.MustCompile("`([^`\\s]+)`")
+	testName = regexp.MustCompile(`^(Test|Fuzz|Benchmark|Example)[A-Z]`)
+	fileName = regexp.MustCompile(`^[a-z][\w./-]*(\.(go|sh|md)|/)$`)
+)
+
+func TestWhatTheGuaranteesNameExists(t *testing.T) {
+	t.Parallel()
+	tests := map[string]bool{}
+	for _, s := range sources(t, token.NewFileSet(), 0) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test && f.Recv == nil {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	text, err := os.ReadFile("docs/guarantees.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, found := range inCode.FindAllStringSubmatch(string(text), -1) {
+		switch name := found[1]; {
+		case testName.MatchString(name):
+			named++
+			if !tests[name] {
+				t.Errorf("there is no test %s", name)
+			}
+		case fileName.MatchString(name):
+			named++
+			if _, err := os.Stat(name); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("docs/guarantees.md names no test and no file")
+	}
+}
+
+// A job's ID travels in the context: only what is about jobs names one.
+func TestNoOperationTakesAJobID(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t, token.NewFileSet(), 0) {
+		about := slices.Contains([]string{"narrate", "stream"}, strings.Split(s.pkg, "/")[0])
+		if s.test || about || place(s.pkg) < product {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			f, ok := n.(*ast.FuncType)
+			if !ok {
+				return true
+			}
+			for _, param := range f.Params.List {
+				for _, name := range param.Names {
+					if strings.Contains(strings.ToLower(name.Name), "job") {
+						t.Errorf("%s: the parameter %s of a function: a job travels in the context", s.name, name.Name)
+					}
+				}
+			}
+			return true
+		})
 	}
 }
