@@ -149,5 +149,5 @@ func (p *pace) doubts(x sending, took time.Duration) bool {
 	case p.form == formPlain:
 		return travelled < plainRate
 	}
-	return p.roundTrip > 0 && p.roundTrip < nearTime && travelled > quickRate
+	return p.roundTrip < nearTime && travelled > quickRate
 }

@@ -32,10 +32,11 @@ type settings struct {
 }
 
 // resolve finds out what ssh_config says about t: from the ssh program, because it alone knows
-// all that can stand in there, else by reading the files.
+// all that can stand in there, else by reading the files. Files that are plain are read at once: over
+// many hosts, starting a program for each would cost more than all the rest.
 func resolve(ctx context.Context, t target.Target, configFile string) (*settings, error) {
 	var values map[string][]string
-	if path, err := exec.LookPath("ssh"); err == nil {
+	if path, err := exec.LookPath("ssh"); err == nil && !isPlain(t, configFile) {
 		if values, err = program.Config(ctx, path, t, configFile); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/program"
+	"github.com/davit-sh/davit/host/internal/target"
 	"github.com/davit-sh/davit/narrate"
 )
 
@@ -32,12 +34,12 @@ func FuzzKeywords(f *testing.F) {
 		f.Add(text, "::1")
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {
-		asked, err := parseTarget(name)
+		asked, err := target.Parse(name)
 		if err != nil {
 			t.Skip("no host")
 		}
-		values := parseKeywords(text)
-		if again := parseKeywords(asPrinted(values)); !reflect.DeepEqual(values, again) {
+		values := program.Keywords(text)
+		if again := program.Keywords(asPrinted(values)); !reflect.DeepEqual(values, again) {
 			t.Errorf("%q was read as %q, and printed and read again as %q", text, values, again)
 		}
 		s := usable(t, asked, values)
@@ -60,13 +62,13 @@ func asPrinted(values map[string][]string) string {
 
 // usable fails the test unless values become settings that contradict neither themselves nor what
 // the user asked for, or are refused as the configuration's fault.
-func usable(t *testing.T, asked target, values map[string][]string) *settings {
+func usable(t *testing.T, asked target.Target, values map[string][]string) *settings {
 	t.Helper()
 	s, err := newSettings(narrate.WithNarrator(t.Context(), narrate.New()), asked, values)
 	if err != nil && !errors.Is(err, host.ErrConfig) {
 		t.Errorf("%q: %v is no error of the configuration", values, err)
 	}
-	if asked.port != "" && s.port != asked.port || asked.user != "" && s.user != asked.user {
+	if asked.Port != "" && s.port != asked.Port || asked.User != "" && s.user != asked.User {
 		t.Errorf("%s was asked for, and became user %q, port %q", asked, s.user, s.port)
 	}
 	if s.proxyJump != "" && s.proxyCommand != "" {
@@ -87,7 +89,7 @@ func FuzzConfigFile(f *testing.F) {
 		f.Add(text)
 	}
 	const block = "Host host.example\n  Port 2022\n  User first\n"
-	asked := target{name: "host.example"}
+	asked := target.Target{Name: "host.example"}
 	file := filepath.Join(f.TempDir(), "config")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(strings.ToLower(text), "include") && strings.ContainsAny(text, "/.") {
@@ -109,7 +111,7 @@ func FuzzConfigFile(f *testing.F) {
 			return
 		}
 		if got := []string{first(values["port"]), first(values["user"])}; got[0] != "2022" || got[1] != "first" {
-			t.Errorf("of %q and then %q, %s has %q", block, text, asked.name, got)
+			t.Errorf("of %q and then %q, %s has %q", block, text, asked.Name, got)
 		}
 	})
 }

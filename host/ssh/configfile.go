@@ -21,16 +21,20 @@ var keywords = []string{
 	"stricthostkeychecking",
 }
 
+// configFiles returns the files of ssh_config, the one that counts first before the others.
+func configFiles(configFile string) []string {
+	if configFile != "" {
+		return []string{configFile}
+	}
+	return []string{filepath.Join(home(), ".ssh", "config"), "/etc/ssh/ssh_config"}
+}
+
 // readConfigFiles returns what the files say about t, by lower-case keyword: first the user's,
 // then the system's. A file that cannot be understood is left out, with a warning: without the
 // ssh program there is nobody who understands all of them.
 func readConfigFiles(ctx context.Context, t target.Target, configFile string) (map[string][]string, error) {
-	files := []string{filepath.Join(home(), ".ssh", "config"), "/etc/ssh/ssh_config"}
-	if configFile != "" {
-		files = []string{configFile}
-	}
 	values := map[string][]string{}
-	for _, file := range files {
+	for _, file := range configFiles(configFile) {
 		text, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) && configFile == "" {
 			continue

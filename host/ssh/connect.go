@@ -7,6 +7,9 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/host/internal/link"
@@ -34,7 +37,7 @@ func connect(ctx context.Context, t target.Target, o Options) (l *link.Link, err
 		}
 	}()
 	for i, hop := range hops {
-		conn, err := reach(ctx, l, hop)
+		conn, roundTrip, err := reach(ctx, l, hop)
 		if err != nil {
 			return l, atHop(i, hops, err)
 		}
@@ -43,6 +46,7 @@ func connect(ctx context.Context, t target.Target, o Options) (l *link.Link, err
 			return l, atHop(i, hops, err)
 		}
 		l = further
+		l.RoundTrip = roundTrip
 	}
 	return l, nil
 }
@@ -96,26 +100,41 @@ func route(ctx context.Context, t target.Target, configFile string, depth int) (
 }
 
 // reach makes the connection below SSH: through a jump host if there is one, through a command,
-// or to the host itself.
-func reach(ctx context.Context, jump *link.Link, s *settings) (net.Conn, error) {
+// or to the host itself. It returns how long that took, a round trip, or 0 if it is not known.
+func reach(ctx context.Context, jump *link.Link, s *settings) (conn net.Conn, took time.Duration, err error) {
 	addr := net.JoinHostPort(s.hostName, s.port)
+	began := time.Now()
 	switch {
 	case jump != nil:
-		return jump.Dial(ctx, "tcp", addr)
+		conn, err = jump.Dial(ctx, "tcp", addr)
 	case s.proxyCommand != "":
-		return startProxy(s.proxyCommand)
+		conn, err = startProxy(s.proxyCommand)
+		return conn, 0, err
+	default:
+		conn, began, err = dial(ctx, addr, s)
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr) // with TCP_NODELAY, as always in Go
+	return conn, time.Since(began), err
+}
+
+// dial connects to addr, and returns when that began, after the look-up of the name.
+func dial(ctx context.Context, addr string, s *settings) (net.Conn, time.Time, error) {
+	var began atomic.Pointer[time.Time]
+	note := func(context.Context, string, string, syscall.RawConn) error {
+		now := time.Now()
+		began.Store(&now)
+		return nil
+	}
+	conn, err := (&net.Dialer{ControlContext: note}).DialContext(ctx, "tcp", addr) // with TCP_NODELAY, as always in Go
 	switch {
 	case ctx.Err() != nil:
 		if err == nil {
 			conn.Close()
 		}
-		return nil, fmt.Errorf("dial %s: %w", addr, context.Cause(ctx))
+		return nil, time.Time{}, fmt.Errorf("dial %s: %w", addr, context.Cause(ctx))
 	case err != nil:
-		return nil, &host.Error{Kind: host.ErrUnreachable, Err: err, Hint: s.target.Command("ssh -v")}
+		return nil, time.Time{}, &host.Error{Kind: host.ErrUnreachable, Err: err, Hint: s.target.Command("ssh -v")}
 	}
-	return conn, nil
+	return conn, *began.Load(), nil
 }
 
 // handshake signs in over conn, which runs through jump if that is not nil, and which it closes if it fails. The whole of it ends with ctx.

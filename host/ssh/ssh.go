@@ -74,7 +74,10 @@ type Host struct {
 	link   *link.Holder
 }
 
-var _ host.Host = (*Host)(nil)
+var (
+	_ host.Host     = (*Host)(nil)
+	_ host.Measured = (*Host)(nil)
+)
 
 // New returns the host of this name: user@name[:port], ssh://[user@]name[:port], or an
 // alias of ssh_config. It does not connect. A name that cannot be used is [host.ErrConfig].
@@ -106,6 +109,10 @@ func (h *Host) Exec(ctx context.Context, command string) (host.Process, error) {
 func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return h.link.Dial(ctx, network, address)
 }
+
+// RoundTrip implements [host.Measured]. It is what connecting took, without the look-up of a name;
+// behind a ProxyCommand it is not known.
+func (h *Host) RoundTrip() time.Duration { return h.link.RoundTrip() }
 
 // Close implements [host.Host]. A call that is connecting just now returns.
 func (h *Host) Close() error { return h.link.Close() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/davit-sh/davit/host"
 )
@@ -58,6 +59,16 @@ func (h *Holder) Dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	conn, err := l.Dial(ctx, network, address)
 	return conn, h.named(err)
+}
+
+// RoundTrip implements [host.Measured].
+func (h *Holder) RoundTrip() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.link == nil {
+		return 0
+	}
+	return h.link.RoundTrip
 }
 
 // Close implements [host.Host]. A call that is connecting just now returns.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/davit-sh/davit/host"
 	"golang.org/x/crypto/ssh"
@@ -24,6 +25,10 @@ type Conn interface {
 
 // Link is a connection to one SSH server, signed in.
 type Link struct {
+	// RoundTrip is how long a byte needs to the host and an answer to come back, at most; 0 if that is
+	// not known. It is set before the link is given to anybody.
+	RoundTrip time.Duration
+
 	host string // its name
 	conn Conn
 	cut  func()

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/davit-sh/davit/host"
@@ -21,6 +22,11 @@ type process struct {
 func (l *Link) Exec(ctx context.Context, command string) (host.Process, error) {
 	p, err := await(ctx, "start a command", func() (*process, error) {
 		channel, requests, err := l.conn.OpenChannel("session", nil)
+		if _, no := errors.AsType[*ssh.OpenChannelError](err); no {
+			// sshd frees the place of a session that has ended when it next looks around, and it did
+			// before it answered.
+			channel, requests, err = l.conn.OpenChannel("session", nil)
+		}
 		if err != nil {
 			return nil, l.refused(err)
 		}

@@ -4,6 +4,7 @@ package program
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -22,14 +23,14 @@ func Config(ctx context.Context, program string, t target.Target, configFile str
 	args = append(args, t.Args()...)
 	cmd := exec.CommandContext(ctx, program, args...)
 	OwnGroup(cmd)
-	cmd.WaitDelay = time.Second // for what a "Match exec" in the configuration left behind
+	cmd.WaitDelay = 5 * time.Second // for what a "Match exec" in the configuration left behind
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("read ssh_config: %w", context.Cause(ctx))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // which is of one that has succeeded
 		why := strings.TrimSpace(stderr.String())
 		if why == "" {
 			why = err.Error()
@@ -39,11 +40,11 @@ func Config(ctx context.Context, program string, t target.Target, configFile str
 			Hint: "ssh " + strings.Join(args, " "),
 		}
 	}
-	return parseKeywords(string(out)), nil
+	return Keywords(string(out)), nil
 }
 
-// parseKeywords reads lines of "keyword value".
-func parseKeywords(s string) map[string][]string {
+// Keywords reads lines of "keyword value", as the ssh program prints them.
+func Keywords(s string) map[string][]string {
 	values := map[string][]string{}
 	for line := range strings.Lines(s) {
 		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
