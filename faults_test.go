@@ -3,7 +3,6 @@ package davit_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -174,6 +173,29 @@ func TestAHostThatCannotTakeIt(t *testing.T) {
 			[]testhost.Option{testhost.WithFile(".local/bin/worker", "theirs")},
 			[]string{".local/bin/worker is there and is not Davit's", "--name"},
 		},
+		"a directory in place of the link": {
+			script,
+			[]testhost.Option{testhost.WithFile(".local/bin/worker/x", "theirs")},
+			[]string{".local/bin/worker is there and is not Davit's"},
+		},
+		"a directory in place of the current release": {
+			script,
+			[]testhost.Option{testhost.WithFile(".local/share/davit/worker/current/worker", "theirs")},
+			[]string{"davit/worker/current is there and is not Davit's"},
+		},
+		"a file in place of the releases": {
+			script,
+			[]testhost.Option{testhost.WithFile(".local/share/davit/worker/releases", "theirs")},
+			[]string{"cannot write to", "davit/worker/releases"},
+		},
+		"no permission in releases": {
+			script,
+			[]testhost.Option{testhost.Ordinary, testhost.WithPrepare(func(h *testhost.Host) {
+				os.MkdirAll(h.Home+"/.local/share/davit/worker/releases", 0o755)
+				os.Chmod(h.Home+"/.local/share/davit/worker/releases", 0o555)
+			})},
+			[]string{"cannot write to", "davit/worker/releases"},
+		},
 		"no way to verify": {script, []testhost.Option{testhost.WithPath(testhost.BaseTools...)}, []string{"sha256sum"}},
 		"a file as home of all": {
 			script,
@@ -191,76 +213,6 @@ func TestAHostThatCannotTakeIt(t *testing.T) {
 			if after := s.Run("find . | sort"); after != before {
 				t.Errorf("something was touched: %s", after)
 			}
-		})
-	}
-}
-
-func TestAConnectionCutInTheTransfer(t *testing.T) {
-	t.Parallel()
-	for name, fault := range map[string]func(*testhost.Proxy){
-		"cut":   func(p *testhost.Proxy) { p.CutAfter(1 << 20) },
-		"reset": (*testhost.Proxy).Reset,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := site{testhost.Start(t), t}
-			one := program(t, "one", 1<<10)
-			s.install(one)
-			link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
-			ctx, _ := told(t)
-			ctx = when(ctx, "progress", func() { fault(link) })
-			_, err := davit.Install(ctx, dial(t, s.Via(link.Addr())), davit.InstallOptions{Binary: program(t, "two", 8<<20), Name: "worker"})
-			explained(t, err, davit.ExitFailed, "transfer: connection lost after ", "try again", id(t, one)+", as before")
-			s.assertWhole(id(t, one))
-		})
-	}
-}
-
-func TestADeadlineInEveryPhase(t *testing.T) {
-	t.Parallel()
-	// Where writing to the disk takes for ever.
-	slow := t.TempDir()
-	for _, dir := range []string{slow, filepath.Dir(slow)} {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(slow, "sync"), []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		path   string // searched first on the host
-		action string // when it is told, the network swallows everything
-		words  []string
-	}{
-		"connect":         {"/usr/bin", "connecting", []string{"timed out after 8 seconds (connect", "nothing was touched"}},
-		"transfer":        {"/usr/bin", "progress", []string{"timed out after 8 seconds (transfer, ", " bytes sent)", "ends by itself", "for the next try", "davit check"}},
-		"verify":          {slow, "", []string{"timed out after 8 seconds (verify)", "keeps the 8 MiB that arrived", "nothing else of the attempt"}},
-		"verify, unheard": {slow, "chmod", []string{"timed out after 8 seconds (verify)", "ends by itself"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := site{testhost.Start(t, testhost.WithEnv("PATH", c.path+":/usr/bin:/bin")), t}
-			link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
-			h := s.Via(link.Addr())
-			ctx, rec := told(t)
-			if c.action != "" {
-				ctx = when(ctx, c.action, link.Blackhole)
-			}
-			began := time.Now()
-			_, err := davit.Install(ctx, dial(t, h), davit.InstallOptions{Binary: program(t, "two", 8<<20), Name: "worker", Timeout: 8 * time.Second})
-			if took := time.Since(began); took > soon {
-				t.Errorf("returned after %v", took)
-			}
-			explained(t, err, davit.ExitDeadline, c.words...)
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%v is not context.DeadlineExceeded", err)
-			}
-			events := rec.Events()
-			if last := events[len(events)-1]; last.Action != "timeout" || last.Message != "❌ Install daemon TIMED OUT after 8s" {
-				t.Errorf("the last word is %+v", last)
-			}
-			s.assertWhole("")
 		})
 	}
 }
@@ -320,25 +272,78 @@ func TestAnInterruptCleansUp(t *testing.T) {
 	}
 }
 
-func TestWhatArrivesAlteredNeverRuns(t *testing.T) {
+func TestAnExecutableThatChangesWhileItIsSentNeverRuns(t *testing.T) {
 	t.Parallel()
-	s := site{testhost.Start(t), t}
-	one := program(t, "one", 1<<10)
-	s.install(one)
-	two := program(t, "two", 1<<20)
-	ctx, _ := told(t)
-	ctx = when(ctx, "copying", func() {
-		file, err := os.OpenFile(two, os.O_WRONLY, 0)
-		if err != nil {
-			t.Error(err)
-			return
+	for name, change := range map[string]func(path string) error{
+		"overwritten": func(path string) error { return edit(path, os.O_WRONLY, "#!/bin/sh\necho evil") },
+		"grows":       func(path string) error { return edit(path, os.O_WRONLY|os.O_APPEND, "more") },
+		"shrinks":     func(path string) error { return os.Truncate(path, 1<<19) },
+		"replaced": func(path string) error {
+			return errors.Join(os.Remove(path), os.WriteFile(path, []byte("#!/bin/sh\necho evil"), 0o755))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			one, two := program(t, "one", 1<<10), program(t, "two", 4<<20)
+			s := site{testhost.Start(t, having(t, one)), t}
+			link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 4 << 20})
+			ctx, _ := told(t)
+			ctx = when(ctx, "copying", func() {
+				if err := change(two); err != nil {
+					t.Error(err)
+				}
+			})
+			_, err := davit.Install(ctx, dial(t, s.Via(link.Addr())), davit.InstallOptions{Binary: two, Name: "worker"})
+			if name == "replaced" && err == nil { // what was opened was sent
+				if got := s.Run("~/.local/bin/worker"); got != "two\n" {
+					t.Errorf("it says %q", got)
+				}
+				return
+			}
+			explained(t, err, davit.ExitFailed, "changed since it was opened", "let the build finish", id(t, one)+", as before")
+			s.assertWhole(id(t, one))
+		})
+	}
+}
+
+// edit writes text to the file at path.
+func edit(path string, flags int, text string) error {
+	file, err := os.OpenFile(path, flags, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
+}
+
+func TestADirectoryInPlaceOfTheReleaseIsReplaced(t *testing.T) {
+	t.Parallel()
+	two := program(t, "two", 1<<10)
+	s := site{testhost.Start(t, testhost.WithFile(".local/share/davit/worker/releases/"+id(t, two)+"/worker/x", "theirs")), t}
+	s.install(two)
+	s.assertWhole(id(t, two))
+}
+
+func TestReleasesMayBeOnAnotherFileSystem(t *testing.T) {
+	t.Parallel()
+	other, err := os.MkdirTemp("/dev/shm", "davit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(other) })
+	if err := os.Chmod(other, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	s := site{testhost.Start(t, testhost.WithPrepare(func(h *testhost.Host) {
+		base := h.Home + "/.local/share/davit/worker"
+		if err := errors.Join(os.MkdirAll(base, 0o755), os.Symlink(other, base+"/releases")); err != nil {
+			t.Fatal(err)
 		}
-		defer file.Close()
-		fmt.Fprint(file, "#!/bin/sh\necho evil")
-	})
-	_, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: two, Name: "worker"})
-	explained(t, err, davit.ExitFailed, "changed since it was opened", "let the build finish", id(t, one)+", as before")
-	s.assertWhole(id(t, one))
+	})), t}
+	one, two := program(t, "one", 1<<10), program(t, "two", 1<<20)
+	s.install(one)
+	s.install(two)
+	s.assertWhole(id(t, two))
 }
 
 // hanging is a host that never answers, and ignores every context.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,36 +79,70 @@ type site struct {
 	t testing.TB
 }
 
+// spot is where a daemon is on a host.
+type spot struct{ base, link string }
+
+// spot is that of the daemon "worker" of an ordinary install.
+func (s site) spot() spot {
+	home := s.See(s.Home)
+	return spot{filepath.Join(home, ".local/share/davit/worker"), filepath.Join(home, ".local/bin/worker")}
+}
+
+// left returns the files there that no install may leave behind.
+func (p spot) left() (left []string) {
+	bin, name := filepath.Split(p.link)
+	for _, pattern := range []string{p.base + "/incoming-*", p.base + "/lock", p.base + "/takeover", bin + "." + name + "-*"} {
+		found, _ := filepath.Glob(pattern)
+		left = append(left, found...)
+	}
+	return append(left, p.runnable()...)
+}
+
+// partial returns what is kept there of a broken transfer for the next try.
+func (p spot) partial() []string {
+	kept, _ := filepath.Glob(p.base + "/partial/*")
+	return kept
+}
+
+// runnable returns what is wrong with what is kept for the next try: it is one file at most, and can
+// never be started.
+func (p spot) runnable() []string {
+	kept := p.partial()
+	if len(kept) == 0 {
+		return nil
+	}
+	info, err := os.Lstat(kept[0])
+	if len(kept) == 1 && (err != nil || info.Mode().IsRegular() && info.Mode().Perm()&0o111 == 0) {
+		return nil
+	}
+	return kept
+}
+
+// current returns the release that is current, "" if none is. It fails the test if that is not whole.
+func (p spot) current(t testing.TB) string {
+	t.Helper()
+	target, err := os.Readlink(filepath.Join(p.base, "current"))
+	if err != nil {
+		return ""
+	}
+	release := strings.TrimPrefix(target, "releases/")
+	if id(t, p.link) != release {
+		t.Errorf("release %s is altered", release)
+	}
+	return release
+}
+
 // assertWhole fails the test unless the host runs one of the releases, whole, or, for "", none,
-// and nothing of ours but that remains there.
+// and nothing of ours but that remains there. What arrived of a broken transfer may.
 func (s site) assertWhole(releases ...string) {
 	s.t.Helper()
 	s.assertQuiet()
-	home := s.See(s.Home)
-	base := filepath.Join(home, ".local/share/davit/worker")
-	for _, pattern := range []string{"incoming-*", "lock"} {
-		if left, _ := filepath.Glob(filepath.Join(base, pattern)); len(left) > 0 {
-			s.t.Errorf("left behind: %v", left)
-		}
-	}
-	if left, _ := filepath.Glob(filepath.Join(home, ".local/bin/.*")); len(left) > 0 {
+	if left := s.spot().left(); len(left) > 0 {
 		s.t.Errorf("left behind: %v", left)
 	}
-	current, err := os.Readlink(filepath.Join(base, "current"))
-	if err != nil {
-		current = ""
+	if current := s.spot().current(s.t); !slices.Contains(releases, current) {
+		s.t.Errorf("current is %q, want one of %q", current, releases)
 	}
-	current = strings.TrimPrefix(current, "releases/")
-	for _, want := range releases {
-		if want != current {
-			continue
-		}
-		if want != "" && id(s.t, filepath.Join(home, ".local/bin/worker")) != want {
-			s.t.Errorf("release %s is altered", want)
-		}
-		return
-	}
-	s.t.Errorf("current is %q, want one of %q", current, releases)
 }
 
 // assertQuiet fails the test unless nothing runs on the host any more, but for the daemon.

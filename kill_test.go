@@ -3,65 +3,98 @@ package davit_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/davit-sh/davit"
-	"github.com/davit-sh/davit/host/ssh"
 	"github.com/davit-sh/davit/internal/testhost"
 	"github.com/davit-sh/davit/narrate"
 )
 
-// victimEnv makes a client of the test binary, which is to be killed: target, identity,
-// known_hosts, executable, scope and directory, by lines.
+// victimEnv makes a client of the test binary, which is to be killed: it has the order, as JSON.
 const victimEnv = "DAVIT_VICTIM"
 
-// TestVictim is no test by itself.
-func TestVictim(t *testing.T) {
-	args := strings.Split(os.Getenv(victimEnv), "\n")
-	if len(args) != 6 {
-		t.Skip("only run by TestAKilledClientLeavesNothing")
-	}
-	conn, err := ssh.New(args[0], ssh.Options{ConfigFile: os.DevNull, Identities: args[1:2], KnownHostsFiles: args[2:3]})
+// victimSays begins each line that a victim tells.
+const victimSays = "victim: "
+
+// victim is a client that is a process of its own.
+type victim struct {
+	cmd    *exec.Cmd
+	stdout io.Reader
+}
+
+// lastWill is what a victim is told.
+type lastWill struct {
+	order
+	// Linger is an action after which the victim does nothing more for a moment.
+	Linger string
+}
+
+// newVictim starts a victim. Its first words wait until it is run.
+func newVictim(t testing.TB, o order, linger string) *victim {
+	t.Helper()
+	will, err := json.Marshal(lastWill{o, linger})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := narrate.WithNarrator(context.Background(), narrate.New(narrate.SinkFunc(func(e narrate.Event) error {
-		_, err := fmt.Println("victim", e.Action, e.Attrs["done"])
-		return err
-	})))
-	_, err = davit.Install(ctx, conn, davit.InstallOptions{
-		Binary: args[3], Name: "worker", Scope: davit.Scope(args[4]), Dir: args[5],
-	})
-	t.Fatalf("it was not killed: %v", err)
+	v := &victim{cmd: exec.Command(os.Args[0], "-test.run=^TestVictim$")}
+	v.cmd.Env = append(os.Environ(), victimEnv+"="+string(will))
+	if v.stdout, err = v.cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.kill)
+	return v
 }
 
-func TestAKilledClientLeavesNothing(t *testing.T) {
-	t.Parallel()
-	for name, login := range map[string]testhost.Option{"ordinary": testhost.Ordinary, "root": testhost.Root} {
-		for _, at := range []string{"probe", "progress", "chmod"} {
-			t.Run(name+" at "+at, func(t *testing.T) {
-				t.Parallel()
-				s := site{testhost.Start(t, login), t}
-				one, two := program(t, "one", 1<<10), program(t, "two", 4<<20)
-				s.install(one)
-				link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
-				killAt(t, s.Via(link.Addr()), at, two, "user", "")
-				releases := []string{id(t, one)}
-				if at == "chmod" { // all of it had arrived
-					releases = append(releases, id(t, two))
-				}
-				s.assertWhole(releases...)
-				s.install(two)
-				s.assertWhole(id(t, two))
-			})
+func (v *victim) kill() { v.cmd.Process.Kill() }
+
+// run tells hear what the victim tells until it has ended, and returns why it was not killed.
+func (v *victim) run(hear func(action string)) error {
+	var last string
+	for in := bufio.NewScanner(v.stdout); in.Scan(); {
+		if action, ok := strings.CutPrefix(in.Text(), victimSays); ok {
+			hear(action)
+		} else if in.Text() != "" {
+			last = in.Text()
 		}
 	}
+	var exit *exec.ExitError
+	if err := v.cmd.Wait(); errors.As(err, &exit) && exit.ExitCode() < 0 {
+		return nil
+	}
+	return fmt.Errorf("it was not killed: %s", last)
+}
+
+// TestVictim is no test by itself.
+func TestVictim(t *testing.T) {
+	var will lastWill
+	if err := json.Unmarshal([]byte(os.Getenv(victimEnv)), &will); err != nil {
+		t.Skip("only run by tests that kill it")
+	}
+	ctx := narrate.WithNarrator(context.Background(), narrate.New(narrate.SinkFunc(func(e narrate.Event) error {
+		if e.Kind == narrate.Progress {
+			return nil
+		}
+		_, err := fmt.Println(victimSays + e.Action)
+		if e.Action == will.Linger {
+			time.Sleep(200 * time.Millisecond)
+		}
+		return err
+	})))
+	_, err := will.carryOut(ctx)
+	t.Fatal(err)
 }
 
 func TestAKilledClientLeavesNothingOfRootsEither(t *testing.T) {
@@ -71,32 +104,16 @@ func TestAKilledClientLeavesNothingOfRootsEither(t *testing.T) {
 	s := site{testhost.Start(t, testhost.Ordinary), t}
 	allow(t, s.Host, "NOPASSWD: ALL")
 	link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
-	killAt(t, s.Via(link.Addr()), "progress", program(t, "two", 4<<20), "system", s.Home+"/opt")
+	o := order{Binary: program(t, "two", 4<<20), Name: "worker", Scope: davit.System, Dir: s.Home + "/opt"}
+	a := &attempt{
+		site: s, order: o.to(s.Via(link.Addr())), link: link, fault: faultNamed(t, "kill"),
+		moment: moment{reached: func(a *attempt) bool { return a.arrived() > 512<<10 }},
+	}
+	if _, err := a.run(); err != nil {
+		t.Fatal(err)
+	}
 	s.assertQuiet()
 	if left, _ := filepath.Glob(s.Home + "/opt/worker/*"); !slices.Equal(left, []string{s.Home + "/opt/worker/partial"}) {
 		t.Errorf("left behind: %v", left)
-	}
-}
-
-// killAt starts an install in a process of its own and kills it when it tells the action.
-func killAt(t *testing.T, h *testhost.Host, action, binary, scope, dir string) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestVictim$")
-	cmd.Env = append(os.Environ(), victimEnv+"="+strings.Join([]string{h.Target(), h.IdentityFile, h.KnownHosts, binary, scope, dir}, "\n"))
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	found := false
-	for in := bufio.NewScanner(stdout); !found && in.Scan(); {
-		found = strings.HasPrefix(in.Text(), "victim "+action+" ") && !strings.HasSuffix(in.Text(), " 0")
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
-	if !found {
-		t.Fatalf("the victim did not get as far as %s", action)
 	}
 }
