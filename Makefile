@@ -5,6 +5,7 @@
 #   make check      format, vet, staticcheck, and the tests with the race detector (needs a C compiler)
 #   make bench      runs the benchmarks that BENCH matches, REPETITIONS times each
 #   make fuzz       runs every fuzz target, FUZZJOBS at a time: for FUZZTIME or, far from hosts, FUZZREST
+#   make soak       runs random faults for SOAK, or the round that failed with SEED, and counts what came of them
 #   make platforms  builds everything for the other systems that run davit
 #   make vuln       looks the code up in the Go vulnerability database
 #   make fmt        lays the code out as `make check` wants it
@@ -19,13 +20,15 @@ TESTFLAGS ?=
 REPORT     = $(GO) -C tools run ./report -may-skip TestVictim
 FUZZTIME  ?= 60s
 FUZZREST  ?= 20s
+SOAK      ?= 5m
+SEED      ?= 0
 FUZZJOBS  ?= 2
 BENCH     ?= .
 
 # How often a benchmark measures each of the ways that it compares.
 export REPETITIONS ?= 5
 
-.PHONY: check demo test bench fuzz platforms vuln fmt help
+.PHONY: check demo test bench soak fuzz platforms vuln fmt help
 
 check:
 	@echo "== format"
@@ -48,6 +51,10 @@ test:
 bench:
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -timeout=60m $(TESTFLAGS) \
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
+
+# Without the name of a package go test shows what a test prints while it runs.
+soak:
+	$(GO) test -race -run='^TestSoak$$' -count=1 -timeout=0 -soak=$(SOAK) -seed=$(SEED)
 
 fuzz:
 	@GO="$(GO)" FUZZTIME=$(FUZZTIME) FUZZREST=$(FUZZREST) FUZZJOBS=$(FUZZJOBS) .ci/fuzz
