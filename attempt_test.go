@@ -299,7 +299,7 @@ func (a *attempt) remains(p spot) []string {
 func (a *attempt) gone(p spot) time.Time {
 	a.t.Helper()
 	var left []string
-	for end := time.Now().Add(soon); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(100 * time.Millisecond) {
 		if left = a.remains(p); len(left) == 0 {
 			return time.Now()
 		}

@@ -120,7 +120,7 @@ func cells() (all []*cell) {
 func TestEveryFaultAtEveryStep(t *testing.T) {
 	m := &matrix{
 		jump: testhost.Start(t),
-		one:  program(t, "one", 1<<10), two: solid(t, "two", matrixSize),
+		one:  program(t, "one", 1<<10), two: solid(t, "two", 256<<10), big: solid(t, "two", matrixSize),
 		tools: hangingTools(t, "df", "sync", "mv"),
 		clock: newClock(t),
 	}
@@ -159,6 +159,7 @@ func solid(t testing.TB, what string, size int) string {
 type matrix struct {
 	jump     *testhost.Host
 	one, two string // the executables of the old and the new release
+	big      string // the new one where the transfer is what matters
 	tools    string
 	clock    *clock
 }
@@ -178,6 +179,9 @@ func (m *matrix) attempt(t *testing.T, c *cell, limit time.Duration) *attempt {
 	t.Helper()
 	s := m.host(t, c)
 	o := order{Binary: m.two, Name: "worker", Timeout: limit}
+	if c.step.says == "transfer" {
+		o.Binary = m.big
+	}
 	if !c.fault.lasts {
 		o.Timeout += soon
 	}
@@ -237,11 +241,11 @@ func (m *matrix) look(t *testing.T, c *cell, a *attempt, err error, called, retu
 		t.Errorf("all was gone only after %v, want at most %v", gone, allowed)
 	}
 	m.judge(t, c, a, err, late > 10*time.Millisecond)
-	row := fmt.Sprintf("%s\t%d ms\t%d ms\tnothing\t%s\t%s", outcome(c, err), over.Milliseconds(), gone.Milliseconds(), m.names(a.site), said(a, err))
+	row := fmt.Sprintf("%s\t%d ms\t%d ms\tnothing\t%s\t%s", outcome(c, err), over.Milliseconds(), gone.Milliseconds(), m.names(a), said(a, err))
 
 	a.letGo()
-	a.site.install(m.two)
-	a.assertWhole(id(t, m.two))
+	a.site.install(a.Binary)
+	a.assertWhole(id(t, a.Binary))
 	if kept := a.spot().partial(); len(kept) > 0 {
 		t.Errorf("kept although the next install was good: %q", kept)
 	}
@@ -301,22 +305,22 @@ func (m *matrix) judge(t *testing.T, c *cell, a *attempt, err error, busy bool) 
 	if err != nil && !busy && !c.step.named(err) {
 		t.Errorf("it does not name the step %s: %v", c.step.says, err)
 	}
-	if got := m.names(a.site); !slices.Contains(current, got) {
+	if got := m.names(a); !slices.Contains(current, got) {
 		t.Errorf("the %s release is current, want the %v one", got, current)
 	}
 }
 
 // names returns "old" or "new", by what is current, and fails the test if that is not whole.
-func (m *matrix) names(s site) string {
-	s.t.Helper()
-	current := s.spot().current(s.t)
+func (m *matrix) names(a *attempt) string {
+	a.t.Helper()
+	current := a.spot().current(a.t)
 	switch current {
-	case id(s.t, m.one):
+	case id(a.t, m.one):
 		return "old"
-	case id(s.t, m.two):
+	case id(a.t, a.Binary):
 		return "new"
 	}
-	s.t.Errorf("current is %q, which is neither release", current)
+	a.t.Errorf("current is %q, which is neither release", current)
 	return current
 }
 

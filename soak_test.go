@@ -292,8 +292,8 @@ func (r *round) attempt(t *testing.T, s site, good order) *attempt {
 func (r *round) check(t *testing.T, a *attempt, p spot, err error, struck bool, returned time.Time) {
 	t.Helper()
 	if a.fault.kills {
-		if struck == (err != nil) {
-			t.Errorf("struck: %v, and %v", struck, err)
+		if !struck && err == nil {
+			t.Error("the client was killed by somebody else")
 		}
 	} else if err != nil {
 		claims(t, err, p)
