@@ -168,6 +168,15 @@ func (a *attempt) strike() {
 	})
 }
 
+func (a *attempt) isStruck() bool {
+	select {
+	case <-a.struck:
+		return true
+	default:
+		return false
+	}
+}
+
 // hear is called for all that is told, in order.
 func (a *attempt) hear(action string) {
 	a.mu.Lock()
@@ -264,10 +273,7 @@ func (a *attempt) run() (davit.Receipt, error) {
 	}))
 	receipt, err := a.carryOut(ctx)
 	if a.fault.lasts && err != nil {
-		testhost.Eventually(a.t, "the last word is that of the limit", func() bool {
-			actions := rec.Actions()
-			return actions[len(actions)-1] == "timeout"
-		})
+		testhost.Eventually(a.t, "the end of the limit is told", func() bool { return slices.Contains(rec.Actions(), "timeout") })
 	}
 	return receipt, err
 }

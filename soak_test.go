@@ -232,12 +232,7 @@ func (r *round) run(t *testing.T) string {
 	a := r.attempt(t, s, good)
 	_, err := a.run()
 	returned := time.Now()
-	struck := false
-	select {
-	case <-a.struck:
-		struck = true
-	default:
-	}
+	struck := a.isStruck()
 	r.check(t, a, p, err, struck, returned)
 	if current := p.current(t); !slices.Contains(may, current) || err == nil && !a.fault.kills && current != may[1] {
 		t.Errorf("current is %q, want one of %q", current, may)
