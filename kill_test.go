@@ -77,6 +77,21 @@ func (v *victim) run(hear func(action string)) error {
 	return fmt.Errorf("it was not killed: %s", last)
 }
 
+// killAt runs an install in a process of its own and kills it when it tells the action; "progress" is
+// told when some of the bytes have arrived.
+func killAt(t testing.TB, h *testhost.Host, action, binary, scope, dir string) {
+	t.Helper()
+	o := order{Binary: binary, Name: "worker", Scope: davit.Scope(scope), Dir: dir}
+	v := newVictim(t, o.to(h), action)
+	if err := v.run(func(told string) {
+		if told == action {
+			v.kill()
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestVictim is no test by itself.
 func TestVictim(t *testing.T) {
 	var will lastWill
@@ -84,11 +99,12 @@ func TestVictim(t *testing.T) {
 		t.Skip("only run by tests that kill it")
 	}
 	ctx := narrate.WithNarrator(context.Background(), narrate.New(narrate.SinkFunc(func(e narrate.Event) error {
-		if e.Kind == narrate.Progress {
-			return nil
+		action := e.Action
+		if e.Kind == narrate.Progress && e.Attrs["done"] != int64(0) {
+			action = "progress"
 		}
-		_, err := fmt.Println(victimSays + e.Action)
-		if e.Action == will.Linger {
+		_, err := fmt.Println(victimSays + action)
+		if action != "" && action == will.Linger {
 			time.Sleep(200 * time.Millisecond)
 		}
 		return err
@@ -104,14 +120,7 @@ func TestAKilledClientLeavesNothingOfRootsEither(t *testing.T) {
 	s := site{testhost.Start(t, testhost.Ordinary), t}
 	allow(t, s.Host, "NOPASSWD: ALL")
 	link := testhost.NewLink(t, s.Addr, testhost.Link{Rate: 8 << 20})
-	o := order{Binary: program(t, "two", 4<<20), Name: "worker", Scope: davit.System, Dir: s.Home + "/opt"}
-	a := &attempt{
-		site: s, order: o.to(s.Via(link.Addr())), link: link, fault: faultNamed(t, "kill"),
-		moment: moment{reached: func(a *attempt) bool { return a.arrived() > 512<<10 }},
-	}
-	if _, err := a.run(); err != nil {
-		t.Fatal(err)
-	}
+	killAt(t, s.Via(link.Addr()), "progress", program(t, "two", 4<<20), "system", s.Home+"/opt")
 	s.assertQuiet()
 	if left, _ := filepath.Glob(s.Home + "/opt/worker/*"); !slices.Equal(left, []string{s.Home + "/opt/worker/partial"}) {
 		t.Errorf("left behind: %v", left)

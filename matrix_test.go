@@ -239,7 +239,7 @@ func (m *matrix) look(t *testing.T, c *cell, a *attempt, err error, called, retu
 		t.Errorf("all was gone only after %v, want at most %v", gone, allowed)
 	}
 	m.judge(t, c, a, err, late > 10*time.Millisecond)
-	row := fmt.Sprintf("%s\t%d ms\t%d ms\tnothing\t%s\t%s", outcome(c, err), over.Milliseconds(), gone.Milliseconds(), m.names(a), said(a, err))
+	row := fmt.Sprintf("%s\t%d ms\t%d ms\tnothing\t%s\t%s", outcome(c, err), over.Milliseconds(), gone.Milliseconds(), m.names(a), message(a, err))
 
 	a.letGo()
 	a.site.install(a.Binary)
@@ -348,8 +348,8 @@ func outcome(c *cell, err error) string {
 	return fmt.Sprintf("exit %d", davit.ExitCode(err))
 }
 
-// said returns what the error says, without what is the same in every cell.
-func said(a *attempt, err error) string {
+// message returns what the error says, without what is the same in every cell.
+func message(a *attempt, err error) string {
 	var e *davit.Error
 	if !asError(err, &e) {
 		return ""
@@ -416,14 +416,4 @@ func (c *clock) late(since time.Time) (sum time.Duration) {
 		}
 	}
 	return sum
-}
-
-// faultNamed returns the fault of that name.
-func faultNamed(t testing.TB, name string) fault {
-	t.Helper()
-	i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
-	if i < 0 {
-		t.Fatalf("no fault is called %q", name)
-	}
-	return faults[i]
 }
