@@ -91,7 +91,7 @@ func (s site) spot() spot {
 // left returns the files there that no install may leave behind.
 func (p spot) left() (left []string) {
 	bin, name := filepath.Split(p.link)
-	for _, pattern := range []string{p.base + "/incoming-*", p.base + "/lock", p.base + "/takeover", bin + "." + name + "-*"} {
+	for _, pattern := range []string{p.base + "/incoming-*", p.base + "/releases/.*", p.base + "/lock", p.base + "/takeover", bin + "." + name + "-*"} {
 		found, _ := filepath.Glob(pattern)
 		left = append(left, found...)
 	}
