@@ -38,7 +38,7 @@ var steps = slices.Concat(
 	[]step{
 		{moment{name: "connect", stalled: true, reached: (*attempt).accepted}, "connect", false, before},
 		{moment{name: "sign-in", reached: func(a *attempt) bool { return a.link.BytesUp() > 600 }}, "connect", false, before},
-		{moment{name: "probe", hold: "df*", slow: true, reached: (*attempt).held}, "probe", false, before},
+		{moment{name: "probe", hold: "df*", reached: (*attempt).held}, "probe", false, before},
 	},
 	tenths(),
 	[]step{

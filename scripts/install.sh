@@ -46,10 +46,9 @@ beside() {
 	) &
 }
 
-probe_platform
-probe_place
-probe_daemon
-tell ready
+ready() { tell ready; }
+
+beside probe_platform probe_place probe_daemon ready
 
 while read -r word offset; do
 	case $word in

@@ -19,6 +19,7 @@ case $dir in
 *) root=$HOME/${dir#??} ;; # ~/
 esac
 base=$root/$name
+id=$(printf '%.12s' "$sha256")
 partial=$base/partial/$sha256 # what arrived when an earlier try broke
 target=$base/current/$name # what the link in bin points to
 if [ "$scope$dir" = user ] && [ ! -L "$bin" ]; then
@@ -77,7 +78,6 @@ probe_place() {
 probe_daemon() {
 	current=$(link_of "$base/current")
 	fact current "${current#releases/}"
-	id=$(printf '%.12s' "$sha256")
 	if [ -f "$base/releases/$id/$name" ] && is_wanted "$base/releases/$id/$name"; then
 		fact have "$id"
 	elif [ -f "$partial" ] && [ -n "$(find "$partial" -mtime -1)" ]; then # a day: then it is forgotten
