@@ -201,8 +201,12 @@ func (f *frame) abandon() {
 func Cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 	end := time.Now().Add(5 * time.Second)
 	if f := frameOf(ctx); f != nil {
-		if last := f.hard.Add(-f.hard.Sub(f.work) / 8); last.Before(end) {
-			end = last
+		// Cancelled early, the caller waits for no longer than at the limit.
+		reserve := f.hard.Sub(f.work)
+		for _, last := range []time.Time{f.hard.Add(-reserve / 8), time.Now().Add(reserve - reserve/8)} {
+			if last.Before(end) {
+				end = last
+			}
 		}
 	}
 	return context.WithDeadline(context.WithoutCancel(ctx), end)
