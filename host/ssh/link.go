@@ -27,6 +27,7 @@ const firstBytes = 256
 func newWire(conn net.Conn) *wire {
 	w := &wire{Conn: conn, begin: time.Now()}
 	w.quick.Store(true)
+	keepUnsentLow(conn)
 	return w
 }
 
