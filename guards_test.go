@@ -232,3 +232,35 @@ func TestWhatIsNotKnownOfAHostIsNotSaid(t *testing.T) {
 	explained(t, <-done, davit.ExitFailed, "probe: connection lost", "nothing was touched")
 	s.assertWhole(id(t, one))
 }
+
+func TestAFirstInstallThatEndsInTheSwitchIsWhole(t *testing.T) {
+	t.Parallel()
+	for name, pattern := range map[string]string{"before the switch": "mv*/current", "before the link": "mv*/bin/worker"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site{testhost.Start(t, testhost.WithEnv("PATH", hangingTools(t, "mv")+":/usr/bin:/bin")), t}
+			link := testhost.NewLink(t, s.Addr, testhost.Link{})
+			o := order{Binary: program(t, "x", 100), Name: "worker"}
+			a := &attempt{
+				site: s, order: o.to(s.Via(link.Addr())), link: link, fault: faultNamed(t, "cut"),
+				moment: moment{hold: pattern, reached: (*attempt).held},
+			}
+			_, err := a.run()
+			explained(t, err, davit.ExitFailed, "connection lost")
+			s.assertWhole("", id(t, o.Binary))
+			if _, err := os.Lstat(s.spot().link); err == nil && s.spot().current(t) == "" {
+				t.Error("there is a link to nothing")
+			}
+		})
+	}
+}
+
+// faultNamed returns the fault of that name.
+func faultNamed(t testing.TB, name string) fault {
+	t.Helper()
+	i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+	if i < 0 {
+		t.Fatalf("no fault is called %q", name)
+	}
+	return faults[i]
+}

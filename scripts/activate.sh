@@ -20,8 +20,11 @@ activate() {
 	'' | "releases/$id") ;;
 	*) point "$base/previous" "$old" "$incoming/link" ;;
 	esac
+	# The last of these switches. A first link leads nowhere until the release is current; one that
+	# leads elsewhere does so until it is.
+	[ -e "$bin/$name" ] || link_it
 	point "$base/current" "releases/$id" "$incoming/link"
-	[ ! -L "$bin/.$name-$random" ] || point "$bin/$name" "$target" "$bin/.$name-$random"
+	link_it
 	sync "$base" "$base/releases" "$bin" 2>/dev/null
 	note installed
 	prune
@@ -35,6 +38,8 @@ stage() {
 	ln "$file" "$staged/$name" 2>/dev/null && return
 	cp -p "$file" "$staged/$name" && is_wanted "$staged/$name" && { sync "$staged/$name" 2>/dev/null || sync; }
 }
+
+link_it() { [ ! -L "$bin/.$name-$random" ] || point "$bin/$name" "$target" "$bin/.$name-$random"; }
 
 # point LINK TARGET TEMPORARY makes LINK a symbolic link to TARGET, with a rename. A link to a
 # directory is replaced, not entered: by -T with GNU and busybox, by -h on BSD and macOS.

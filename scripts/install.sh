@@ -28,6 +28,7 @@ clean() {
 		'done') ;;
 		*) [ ! -e "$base/current" ] || note "$1" ;;
 		esac
+		[ -e "$bin/$name" ] || [ "$(link_of "$bin/$name")" != "$target" ] || rm -f "$bin/$name"
 		rmdir "$base/releases" # if it is empty; without the lock another may just have made it
 		rm -f "$base/lock"
 	fi
