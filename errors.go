@@ -87,6 +87,9 @@ func ExitCode(err error) int {
 	if e, ok := errors.AsType[*artifact.Error](err); ok && !errors.Is(e, artifact.ErrChanged) {
 		return ExitUsage // a file that cannot be used is a wrong argument
 	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Step == "connect" && errors.Is(err, host.ErrLost) {
+		return ExitConnect
+	}
 	for _, class := range exitClasses {
 		for _, kind := range class.kinds {
 			if errors.Is(err, kind) {

@@ -180,7 +180,7 @@ func (i *install) deliver(ctx context.Context, offset int64) error {
 	err := i.reason(ctx, d.run(ctx))
 	i.receipt.Sent += d.sent
 	i.receipt.Form = d.form()
-	i.sent = err == nil
+	i.sent = d.all
 	if errors.Is(err, host.ErrLost) {
 		return &lostError{d.arrived, i.file.Size, err}
 	}

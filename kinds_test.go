@@ -15,7 +15,7 @@ import (
 )
 
 // wordy writes an executable of about size bytes that says what and can be compressed.
-func wordy(t *testing.T, what string, size int) string {
+func wordy(t testing.TB, what string, size int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "worker")
 	text := "#!/bin/sh\necho " + what + "\nexit\n" + strings.Repeat("nothing\n", size/8)
@@ -94,4 +94,15 @@ func TestAServerInOurProcessGroupIsNotEnded(t *testing.T) {
 		_, err := os.Stat(home + "/server-lives")
 		return err == nil
 	})
+}
+
+func TestAHostInTheSameRoomGetsWhatIsNotCompressed(t *testing.T) {
+	t.Parallel()
+	s := site{testhost.Start(t), t}
+	ctx, _ := told(t)
+	r, err := davit.Install(ctx, near{dial(t, s.Host)}, davit.InstallOptions{Binary: wordy(t, "near", 700_000)})
+	if err != nil || r.Form != "plain" || r.Sent != r.Size {
+		t.Errorf("%+v, %v", r, err)
+	}
+	s.assertWhole(r.Release[:12])
 }

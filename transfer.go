@@ -20,6 +20,7 @@ type delivery struct {
 
 	arrived int64            // how far the host has the file, in bytes
 	sent    int64            // bytes that travelled
+	all     bool             // the host may have been told that this was all
 	forms   map[string]int64 // bytes of the file, by the form in which they travelled
 }
 
@@ -68,6 +69,7 @@ func (d *delivery) send(ctx context.Context, offset int64) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	d.all = true
 	return d.talk.Say(ctx, "done")
 }
 

@@ -38,15 +38,6 @@ clean() {
 	unmake "$bin" "$had_bin"
 }
 
-# beside FUNCTION...: runs them in order; what fails is told, and then we are told to abort.
-beside() {
-	(
-		apart
-		for step; do "$step"; done
-		trap - EXIT
-	) &
-}
-
 ready() { tell ready; }
 
 beside probe_platform probe_place probe_daemon ready

@@ -67,6 +67,27 @@ trap 'end hung up' HUP INT
 trap 'end overdue' TERM
 trap 'end broken' EXIT
 
+# apart makes fail, in a subshell, say what is wrong and end that alone: we are told to abort then.
+apart() {
+	trap 'trap - EXIT; exit 1' TERM
+	trap 'tell failed refused "the script broke off"' EXIT
+	# shellcheck disable=SC2317 # it is called in the place of the other
+	fail() {
+		trap - EXIT
+		tell failed "$@"
+		exit 1
+	}
+}
+
+# beside FUNCTION...: runs them in order; what fails is told, and then we are told to abort.
+beside() {
+	(
+		apart
+		for step; do "$step"; done
+		trap - EXIT
+	) &
+}
+
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # digest prints the SHA-256 of stdin in hex. Of a long one (size says how long) openssl, where it is,

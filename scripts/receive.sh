@@ -91,18 +91,6 @@ cannot() {
 	fail "${3:-permission}" "cannot $1${why:+: $why}"
 }
 
-# apart makes fail, in a subshell, say what is wrong and end that alone: we are told to abort then.
-apart() {
-	trap 'trap - EXIT; exit 1' TERM
-	trap 'tell failed refused "the script broke off"' EXIT
-	# shellcheck disable=SC2317 # it is called in the place of the other
-	fail() {
-		trap - EXIT
-		tell failed "$@"
-		exit 1
-	}
-}
-
 # busy HOLDER: the lock is another's.
 busy() {
 	set -f

@@ -36,7 +36,7 @@ func FuzzKeywords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, name string) {
 		asked, err := target.Parse(name)
 		if err != nil {
-			t.Skip("no host")
+			return // no host
 		}
 		values := program.Keywords(text)
 		if again := program.Keywords(asPrinted(values)); !reflect.DeepEqual(values, again) {
@@ -93,7 +93,7 @@ func FuzzConfigFile(f *testing.F) {
 	file := filepath.Join(f.TempDir(), "config")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(strings.ToLower(text), "include") && strings.ContainsAny(text, "/.") {
-			t.Skip("it asks for other files")
+			return // it asks for other files
 		}
 		if err := os.WriteFile(file, []byte(block+text), 0o600); err != nil {
 			t.Fatal(err)
