@@ -1,6 +1,7 @@
 package davit
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -13,7 +14,7 @@ const (
 	blockSize    = 64 << 10
 	shortestPart = 256 << 10
 	firstPart    = 512 << 10
-	nearPart     = 2 << 20 // the first one to a host that is very near
+	nearPart     = 1 << 20 // each of those that go to a near host one by one
 	longestPart  = 4 << 20
 
 	leastTime = 100 * time.Millisecond // parts that take less become longer
@@ -23,10 +24,10 @@ const (
 // The plain form is for a near and quick host. On any other it is the link that an install waits for,
 // and compressing wins; there a trial would be long, and its result chance.
 const (
-	besideTime = 2 * time.Millisecond  // a round trip within a room: there plain is what we begin with
+	besideTime = 5 * time.Millisecond  // a round trip within a room: there plain is what we begin with
 	nearTime   = 10 * time.Millisecond // … and one beyond which it is not even tried
 	quickRate  = 20e6                  // bytes a second that a link must carry for it to be tried
-	plainRate  = 250e6                 // … and at which, sent plain, compressing is not tried
+	plainRate  = 60e6                  // … and at which, sent plain, compressing is not tried
 	// clearly is how much quicker the other form must be to be taken: times differ by chance.
 	clearly = 1.1
 )
@@ -44,8 +45,9 @@ type pace struct {
 	form     string
 	number   int // of the part that next was asked for last
 	onTheWay []sending
-	last     time.Time // when the last part arrived
-	arrived  int       // how many have
+	room     chan struct{} // has something when a part has arrived
+	last     time.Time     // when the last part arrived
+	arrived  int           // how many have
 
 	trial int // the number of the part that is sent in the other form to see; 0 if none was yet
 	rates [3]float64
@@ -59,15 +61,23 @@ type sending struct {
 // newPace returns the pace for a host that unpacks the compressed form, if any, and is a round trip
 // away, which is 0 if it is not known.
 func newPace(compressed string, roundTrip time.Duration) *pace {
-	p := &pace{compressed: compressed, roundTrip: roundTrip, length: firstPart, form: compressed}
-	if compressed == "" || roundTrip > 0 && roundTrip < besideTime {
+	p := &pace{compressed: compressed, roundTrip: roundTrip, length: firstPart, form: compressed, room: make(chan struct{}, 1)}
+	if compressed == "" || p.near() {
 		p.form = formPlain
 	}
-	if p.roundTrip > 0 && p.roundTrip < besideTime {
+	if p.oneByOne() {
 		p.length = nearPart
 	}
 	return p
 }
+
+// near reports whether the host is in the same room.
+func (p *pace) near() bool { return p.roundTrip > 0 && p.roundTrip < besideTime }
+
+// oneByOne reports whether a part waits until the one before has arrived: that costs little if the host
+// is near. What arrives faster than a script takes it makes sshd's buffer grow, to the two megabytes of
+// its window, and that growth takes sshd longer than all the rest of a common install.
+func (p *pace) oneByOne() bool { return p.near() && p.form == formPlain }
 
 // next returns the length and the form of the next part.
 func (p *pace) next() (length int64, form string) {
@@ -87,11 +97,22 @@ func (p *pace) other() string {
 	return formPlain
 }
 
-// sends notes that a part is handed to the connection.
-func (p *pace) sends(x part) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.onTheWay = append(p.onTheWay, sending{x.length, int64(len(x.data)), x.form})
+// admits waits until a part may be sent, and notes that it is. ctx bounds the wait.
+func (p *pace) admits(ctx context.Context, x part) error {
+	for {
+		p.mu.Lock()
+		if !p.oneByOne() || len(p.onTheWay) == 0 {
+			p.onTheWay = append(p.onTheWay, sending{x.length, int64(len(x.data)), x.form})
+			p.mu.Unlock()
+			return nil
+		}
+		p.mu.Unlock()
+		select {
+		case <-p.room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // arrives notes that the host has the first of the parts on their way.
@@ -103,6 +124,10 @@ func (p *pace) arrives(now time.Time) {
 	}
 	x := p.onTheWay[0]
 	p.onTheWay = p.onTheWay[1:]
+	select {
+	case p.room <- struct{}{}:
+	default: // it is known already
+	}
 	p.arrived++
 	took := now.Sub(p.last)
 	first := p.last.IsZero()
@@ -113,6 +138,7 @@ func (p *pace) arrives(now time.Time) {
 	p.measure(x, max(took, time.Microsecond)) // a clock may be coarse
 	switch {
 	case x.length != p.length: // an older length, or the rest of the file
+	case p.oneByOne():
 	case took < leastTime:
 		p.length = min(2*p.length, longestPart)
 	case took > mostTime:

@@ -41,7 +41,7 @@ func (l link) deliver(p *pace, size int64) (took time.Duration, plain int64) {
 			plain += length
 		}
 		x.data = make([]byte, int(bytes))
-		p.sends(x)
+		p.onTheWay = append(p.onTheWay, sending{x.length, int64(len(x.data)), x.form})
 		sent = max(sent, packed) + seconds(bytes/l.travels)
 		packed = max(packed, sent-seconds(2*bytes/l.travels)) // a part or two are packed ahead
 		unpacked = max(unpacked, sent) + seconds(unpacking)
@@ -60,7 +60,8 @@ func TestTheFormThatIsQuickestForTheLinkIsTaken(t *testing.T) {
 		"a room away, and slow":         {link{time.Millisecond, 12e6, 100e6, 600e6, 2}, false},
 		"this machine, slow compressor": {link{time.Millisecond, 400e6, 100e6, 600e6, 2}, true},
 		"this machine, slow host":       {link{time.Millisecond, 400e6, 400e6, 120e6, 2}, true},
-		"a gigabit, quick compressor":   {link{time.Millisecond, 115e6, 400e6, 600e6, 2}, false},
+		"a gigabit in the same room":    {link{time.Millisecond, 115e6, 400e6, 600e6, 2}, true},
+		"a gigabit, not so near":        {link{8 * time.Millisecond, 115e6, 400e6, 600e6, 2}, false},
 		"a tenth of a gigabit":          {link{time.Millisecond, 12e6, 100e6, 600e6, 2}, false},
 		"far away":                      {link{50 * time.Millisecond, 30e6, 100e6, 600e6, 2}, false},
 		"far away, and slow":            {link{200 * time.Millisecond, 1e6, 100e6, 600e6, 2}, false},
@@ -85,7 +86,8 @@ func TestPartsBecomeAsLongAsTheLinkLetsThem(t *testing.T) {
 		link link
 		want int64
 	}{
-		"quick": {link{time.Millisecond, 400e6, 400e6, 400e6, 2}, longestPart},
+		"quick": {link{20 * time.Millisecond, 400e6, 400e6, 400e6, 2}, longestPart},
+		"near":  {link{time.Millisecond, 400e6, 400e6, 400e6, 2}, nearPart},
 		"slow":  {link{time.Millisecond, 100e3, 400e6, 400e6, 2}, shortestPart},
 	} {
 		t.Run(name, func(t *testing.T) {

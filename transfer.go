@@ -17,6 +17,7 @@ type delivery struct {
 	*conversation
 	file *artifact.File
 	pace *pace
+	made chan struct{} // closed when the host is about to read
 
 	arrived int64            // how far the host has the file, in bytes
 	sent    int64            // bytes that travelled
@@ -53,11 +54,20 @@ func (d *delivery) run(ctx context.Context) error {
 // send sends the file from an offset on.
 func (d *delivery) send(ctx context.Context, offset int64) error {
 	d.forms = map[string]int64{}
+	if d.pace.near() {
+		select {
+		case <-d.made:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	for p := range parts(ctx, d.file, offset, d.pace) {
 		if p.err != nil {
 			return p.err
 		}
-		d.pace.sends(p)
+		if err := d.pace.admits(ctx, p); err != nil {
+			return err
+		}
 		err := d.talk.Send(ctx, p.data, "part", fmt.Sprint(p.offset), fmt.Sprint(p.length), p.form, fmt.Sprint(len(p.data)))
 		if err != nil {
 			return err
@@ -83,6 +93,8 @@ func (d *delivery) hearArrivals(ctx context.Context, meter *narrate.Meter) error
 			return err
 		case w.First == "end":
 			return d.endedWith(w)
+		case w.First == "made":
+			close(d.made)
 		case w.First == "got":
 			offset, err := strconv.ParseInt(w.Rest, 10, 64)
 			if err != nil || offset <= d.arrived || offset > d.file.Size {

@@ -3,7 +3,9 @@
 
 # activate lets id be the release that runs; file is moved to its place unless it is there.
 activate() {
-	try "make $base/releases" mkdir -p "$base/releases" "$incoming"
+	if [ ! -d "$base/releases" ] || [ ! -d "$incoming" ]; then
+		try "make $base/releases" mkdir -p "$base/releases" "$incoming"
+	fi
 	if [ -e "$file" ]; then
 		# A release of this name that is there already is not whole, or it would not be sent.
 		[ ! -e "$base/releases/$id" ] || mv "$base/releases/$id" "$incoming/broken"
@@ -12,7 +14,7 @@ activate() {
 	fi
 	# What can fail comes first: once it is current there is no way back.
 	if [ "$(link_of "$bin/$name")" != "$target" ]; then
-		try "make $bin" mkdir -p "$bin"
+		[ -d "$bin" ] || try "make $bin" mkdir -p "$bin"
 		try "write to $bin" ln -s "$target" "$bin/.$name-$random"
 	fi
 	old=$(link_of "$base/current")
@@ -44,7 +46,7 @@ link_it() { [ ! -L "$bin/.$name-$random" ] || point "$bin/$name" "$target" "$bin
 # point LINK TARGET TEMPORARY makes LINK a symbolic link to TARGET, with a rename. A link to a
 # directory is replaced, not entered: by -T with GNU and busybox, by -h on BSD and macOS.
 point() {
-	rm -f "$3"
+	remove "$3"
 	try "write to ${3%/*}" ln -s "$2" "$3"
 	if [ -d "$1" ]; then
 		mv -fT "$3" "$1" 2>/dev/null || mv -fh "$3" "$1" 2>/dev/null ||
@@ -60,7 +62,9 @@ note() { printf '%s%s"}\n' "$logline" "$*" >>"$base/log.jsonl"; }
 # prune removes all but the newest releases, never the current or the previous one, and what arrived
 # of others.
 prune() {
-	[ ! -e "$base/partial" ] || rm -rf "$base/partial"
+	remove "$base/partial"
+	set -- "$base"/releases/*
+	[ $# -gt "$keep" ] || return
 	kept=0
 	# The names are hex digits: no word of this list can be split.
 	# shellcheck disable=SC2045

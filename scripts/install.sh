@@ -21,7 +21,7 @@ clean() {
 	case ${locked:-no},$* in
 	"yes,hung up" | yes,overdue | yes,paused) park ;;
 	esac
-	rm -rf "$incoming" "$staged" "$bin/.$name-$random"
+	remove "$incoming" "$staged" "$bin/.$name-$random"
 	tell current "$(link_of "$base/current")"
 	if [ -n "$locked" ]; then
 		case $1 in
@@ -29,13 +29,15 @@ clean() {
 		*) [ ! -e "$base/current" ] || note "$1" ;;
 		esac
 		[ -e "$bin/$name" ] || [ "$(link_of "$bin/$name")" != "$target" ] || rm -f "$bin/$name"
-		rmdir "$base/releases" # if it is empty; without the lock another may just have made it
+		[ -L "$base/current" ] || rmdir "$base/releases" # if it is empty; without the lock another may just have made it
 		rm -f "$base/lock"
 	fi
-	[ "$(link_of "$base/takeover")" != "${me-}" ] || rm -f "$base/takeover"
-	rmdir "$base"
-	unmake "$root" "$had_root"
-	unmake "$bin" "$had_bin"
+	[ ! -L "$base/takeover" ] || [ "$(link_of "$base/takeover")" != "${me-}" ] || rm -f "$base/takeover"
+	if [ ! -L "$base/current" ]; then
+		rmdir "$base"
+		unmake "$root" "$had_root"
+		unmake "$bin" "$had_bin"
+	fi
 }
 
 ready() { tell ready; }
@@ -45,7 +47,7 @@ beside probe_platform probe_place probe_daemon ready
 while read -r word offset; do
 	case $word in
 	keep)
-		[ ! -e "$base/partial" ] || rm -rf "$base/partial"
+		remove "$base/partial"
 		note unchanged
 		end "done"
 		;;

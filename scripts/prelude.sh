@@ -90,6 +90,15 @@ beside() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# remove PATH... removes what there is of them. To look first is cheaper than to start a program.
+remove() {
+	for doomed; do
+		if [ -e "$doomed" ] || [ -L "$doomed" ]; then
+			rm -rf "$doomed"
+		fi
+	done
+}
+
 # digest prints the SHA-256 of stdin in hex. Of a long one (size says how long) openssl, where it is,
 # makes short work, but it is slower to start.
 digest() {
@@ -122,7 +131,7 @@ near() {
 free_kib() {
 	# The columns are counted from the percentage, for the first one may hold spaces.
 	# shellcheck disable=SC2046
-	set -- $(df -Pk "$(near "$1")" | tail -n 1)
+	set -- $(df -Pk "$(near "$1")")
 	while [ $# -gt 2 ]; do
 		case $2 in
 		*[0-9]%)

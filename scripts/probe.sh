@@ -27,8 +27,9 @@ if [ "$scope$dir" = user ] && [ ! -L "$bin" ]; then
 fi
 
 probe_platform() {
-	fact os "$(uname -s)"
-	fact machine "$(uname -m)"
+	machine=$(uname -sm)
+	fact os "${machine% *}"
+	fact machine "${machine##* }"
 	fact longbit "$(getconf LONG_BIT 2>/dev/null)"
 	fact libc "$(libc)"
 	fact user "$(id -un)"

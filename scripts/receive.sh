@@ -21,12 +21,12 @@ lock() {
 	else
 		lock_link
 	fi
-	rm -rf "$base"/incoming-* "$base"/releases/.[!.]* # of one that could not clean up
+	remove "$base"/incoming-* "$base"/releases/.[!.]* # of one that could not clean up
 }
 
 lock_file() {
-	until [ "$(tail -n 1 "$base/lock" 2>/dev/null)" = "$me" ]; do # else it was removed meanwhile
-		mkdir -p "$base" 2>/dev/null
+	until [ -e "$base/lock" ] && [ "$(tail -n 1 "$base/lock" 2>/dev/null)" = "$me" ]; do # else it was removed meanwhile
+		[ -d "$base" ] || mkdir -p "$base" 2>/dev/null
 		if ! { command exec 9>>"$base/lock"; } 2>/dev/null; then # exec alone would end us
 			lock_failed
 			continue
@@ -119,14 +119,14 @@ birth() {
 receive() {
 	resumed=$1
 	try "make $incoming" mkdir -p "$incoming/release"
-	rm -f "$file"
+	remove "$file"
 	[ -x "$base/current/$name" ] || runnable
 	if [ "$resumed" -gt 0 ] && mv "$partial" "$file" 2>/dev/null; then # else the digest will tell
 		try "cut $file" dd of="$file" bs=65536 seek="$((resumed / 65536))" count=0
 	fi
-	rm -rf "$base/partial"
+	remove "$base/partial"
 	tell made "$base"
-	parts | follow "$resumed" | digest >"$incoming/digest"
+	parts "$resumed" | follow "$resumed" | digest >"$incoming/digest"
 	case $(cat "$incoming/ended" 2>/dev/null) in
 	'done') ;;
 	pause) end paused ;;
@@ -143,11 +143,11 @@ runnable() {
 }
 
 # parts takes parts until another word comes. A part is announced by its place, its length, its form
-# (zstd, gzip, plain) and the bytes that this has; when it is in the file, we say so, and name it for
-# follow.
+# (zstd, gzip, plain) and the bytes that this has; when it is in the file, we say so. Some megabytes at
+# a time are named for follow.
 parts() {
 	apart
-	ended='hung up'
+	ended='hung up' from=$1 at=$1 length=0
 	while read -r word at length form bytes; do
 		case $word in
 		part)
@@ -158,6 +158,7 @@ parts() {
 		esac
 		break
 	done
+	echo "$from" "$((size - from))"
 	echo "$ended" >"$incoming/ended"
 	trap - EXIT
 }
@@ -175,7 +176,10 @@ part() {
 		;;
 	esac || return
 	tell got "$((at + length))"
-	echo "$at $length"
+	if [ "$((at + length - from))" -ge 4194304 ]; then
+		echo "$from" "$((at + length - from))"
+		from=$((at + length))
+	fi
 }
 
 # save COMMAND... adds what the command makes of stdin to the file.
@@ -183,11 +187,13 @@ save() {
 	why=$("$@" 2>&1 >>"$file") || cannot "write to $file with $1" "$why" refused
 }
 
-# follow OFFSET passes on the first OFFSET bytes of the file, and then each part that it is told of.
+# follow OFFSET passes on the first OFFSET bytes of the file, and then what it is told of. It has the
+# host write them to the disk meanwhile, so that little is left to write at the end.
 follow() {
 	[ "$1" -eq 0 ] || slice 0 "$1"
 	while read -r at length; do
 		slice "$at" "$length"
+		sync "$file" >/dev/null 2>&1 3>&- &
 	done
 }
 

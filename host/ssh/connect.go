@@ -37,7 +37,7 @@ func connect(ctx context.Context, t target.Target, o Options) (l *link.Link, err
 		}
 	}()
 	for i, hop := range hops {
-		conn, roundTrip, err := reach(ctx, l, hop)
+		conn, took, err := reach(ctx, l, hop)
 		if err != nil {
 			return l, atHop(i, hops, err)
 		}
@@ -46,7 +46,7 @@ func connect(ctx context.Context, t target.Target, o Options) (l *link.Link, err
 			return l, atHop(i, hops, err)
 		}
 		l = further
-		l.RoundTrip = roundTrip
+		l.RoundTrip = roundTrip(conn, took)
 	}
 	return l, nil
 }

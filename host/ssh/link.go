@@ -16,7 +16,7 @@ type wire struct {
 	net.Conn
 	begin time.Time
 	heard atomic.Int64 // when the last byte came, as a duration since begin
-	quick atomic.Bool  // acknowledge at once, while every byte is waited for
+	ready atomic.Bool  // the handshake is done
 
 	mu    sync.Mutex
 	first []byte // the first bytes that came, at most firstBytes
@@ -26,21 +26,18 @@ const firstBytes = 256
 
 func newWire(conn net.Conn) *wire {
 	w := &wire{Conn: conn, begin: time.Now()}
-	w.quick.Store(true)
 	keepUnsentLow(conn)
 	return w
 }
 
 // Read implements net.Conn.
 func (w *wire) Read(p []byte) (int, error) {
-	if w.quick.Load() {
-		quickAck(w.Conn)
-	}
+	quickAck(w.Conn)
 	n, err := w.Conn.Read(p)
 	if n > 0 {
 		w.heard.Store(int64(time.Since(w.begin)))
 	}
-	if w.quick.Load() && n > 0 {
+	if !w.ready.Load() && n > 0 {
 		w.mu.Lock()
 		w.first = append(w.first, p[:min(n, firstBytes-len(w.first))]...)
 		w.mu.Unlock()
@@ -63,7 +60,7 @@ func (w *wire) silent() time.Duration {
 // newLink takes over a connection whose handshake is done, and that which it runs through, if
 // any, and closes both when the host no longer gives a sign of life.
 func newLink(name string, conn ssh.Conn, w *wire, below *link.Link, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, o Options) *link.Link {
-	w.quick.Store(false)
+	w.ready.Store(true)
 	go ssh.DiscardRequests(requests)
 	go func() {
 		for channel := range channels {

@@ -110,8 +110,8 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return h.link.Dial(ctx, network, address)
 }
 
-// RoundTrip implements [host.Measured]. It is what connecting took, without the look-up of a name;
-// behind a ProxyCommand it is not known.
+// RoundTrip implements [host.Measured]. It is what the kernel has seen or, where it does not say,
+// what connecting took; behind a ProxyCommand it is not known.
 func (h *Host) RoundTrip() time.Duration { return h.link.RoundTrip() }
 
 // Close implements [host.Host]. A call that is connecting just now returns.

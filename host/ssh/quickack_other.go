@@ -1,8 +1,0 @@
-//go:build !linux
-
-package ssh
-
-import "net"
-
-// quickAck is for Linux only.
-func quickAck(net.Conn) {}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package ssh
-
-import "net"
-
-// keepUnsentLow is for Linux only.
-func keepUnsentLow(net.Conn) {}
