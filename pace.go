@@ -28,6 +28,7 @@ const (
 	nearTime   = 10 * time.Millisecond // … and one beyond which it is not even tried
 	quickRate  = 20e6                  // bytes a second that a link must carry for it to be tried
 	plainRate  = 60e6                  // … and at which, sent plain, compressing is not tried
+	slowRate   = 40e6                  // … of the file, below which there is time to compress better
 	// clearly is how much quicker the other form must be to be taken: times differ by chance.
 	clearly = 1.1
 )
@@ -49,7 +50,8 @@ type pace struct {
 	last     time.Time     // when the last part arrived
 	arrived  int           // how many have
 
-	trial int // the number of the part that is sent in the other form to see; 0 if none was yet
+	slow  bool // the link is, so that there is time to compress well
+	trial int  // the number of the part that is sent in the other form to see; 0 if none was yet
 	rates [3]float64
 }
 
@@ -79,15 +81,16 @@ func (p *pace) near() bool { return p.roundTrip > 0 && p.roundTrip < besideTime 
 // its window, and that growth takes sshd longer than all the rest of a common install.
 func (p *pace) oneByOne() bool { return p.near() && p.form == formPlain }
 
-// next returns the length and the form of the next part.
-func (p *pace) next() (length int64, form string) {
+// next returns the length and the form of the next part, and whether it should be compressed well
+// rather than quickly.
+func (p *pace) next() (length int64, form string, well bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.number++
 	if p.number == p.trial {
-		return p.length, p.other()
+		return p.length, p.other(), p.slow
 	}
-	return p.length, p.form
+	return p.length, p.form, p.slow
 }
 
 func (p *pace) other() string {
@@ -149,6 +152,7 @@ func (p *pace) arrives(now time.Time) {
 // measure decides when to try the other form, and what came of it.
 func (p *pace) measure(x sending, took time.Duration) {
 	rate := float64(x.length) / took.Seconds()
+	p.slow = rate < slowRate
 	switch {
 	case p.trial == 0:
 		if p.doubts(x, took) {

@@ -28,7 +28,7 @@ func (l link) deliver(p *pace, size int64) (took time.Duration, plain int64) {
 			p.arrives(start.Add(onTheWay[0].at))
 			onTheWay = onTheWay[1:]
 		}
-		length, form := p.next()
+		length, form, _ := p.next()
 		length = min(length, left)
 		left -= length
 		x := part{length: length, form: form, data: make([]byte, 0)}
@@ -94,7 +94,7 @@ func TestPartsBecomeAsLongAsTheLinkLetsThem(t *testing.T) {
 			t.Parallel()
 			p := newPace(formZstd, c.link.roundTrip)
 			c.link.deliver(p, 64<<20)
-			if length, _ := p.next(); length != c.want || length%blockSize != 0 {
+			if length, _, _ := p.next(); length != c.want || length%blockSize != 0 {
 				t.Errorf("parts of %d bytes, want %d", length, c.want)
 			}
 		})

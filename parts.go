@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -50,7 +51,8 @@ type packer struct {
 	ctx   context.Context
 	out   chan<- part
 	pace  *pace
-	zstd  *zstd.Encoder
+	quick *zstd.Encoder
+	good  *zstd.Encoder
 	gzip  *gzip.Writer
 	spare chan []byte
 }
@@ -65,7 +67,7 @@ func (p *packer) run(file *artifact.File, offset int64) error {
 		return err
 	}
 	for offset < file.Size {
-		length, form := p.pace.next()
+		length, form, well := p.pace.next()
 		length = min(length, file.Size-offset)
 		raw := p.buffer(int(length))[:length]
 		if _, err := io.ReadFull(in, raw); err != nil {
@@ -76,7 +78,7 @@ func (p *packer) run(file *artifact.File, offset int64) error {
 				return err
 			}
 		}
-		next, err := p.pack(raw, form)
+		next, err := p.pack(raw, form, well)
 		if err != nil {
 			return err
 		}
@@ -89,14 +91,14 @@ func (p *packer) run(file *artifact.File, offset int64) error {
 	return nil
 }
 
-// pack returns raw in the form, or as it is if that form saves nothing. Both compressors are set to
-// their fastest: the link, not the size, is what an install waits for.
-func (p *packer) pack(raw []byte, form string) (part, error) {
+// pack returns raw in the form, or as it is if that form saves nothing. Compressors are set to their
+// fastest, unless there is time to compress well.
+func (p *packer) pack(raw []byte, form string, well bool) (part, error) {
 	var packed []byte
 	var err error
 	switch form {
 	case formZstd:
-		packed, err = p.packZstd(raw)
+		packed, err = p.packZstd(raw, well)
 	case formGzip:
 		packed, err = p.packGzip(raw)
 	}
@@ -111,15 +113,27 @@ func (p *packer) pack(raw []byte, form string) (part, error) {
 	return part{form: formPlain, data: raw, release: func() { p.giveBack(raw) }}, nil
 }
 
-func (p *packer) packZstd(raw []byte) ([]byte, error) {
-	if p.zstd == nil {
+// packZstd makes a frame of each megabyte: several short ones are smaller than a long one.
+func (p *packer) packZstd(raw []byte, well bool) ([]byte, error) {
+	encoder, level := &p.quick, zstd.SpeedFastest
+	if well {
+		encoder, level = &p.good, zstd.SpeedDefault
+	}
+	if *encoder == nil {
 		var err error
-		if p.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
+		*encoder, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		if err != nil {
 			return nil, err
 		}
 	}
-	return p.zstd.EncodeAll(raw, p.buffer(len(raw))), nil
+	packed := p.buffer(len(raw))
+	for frame := range slices.Chunk(raw, frameSize) {
+		packed = (*encoder).EncodeAll(frame, packed)
+	}
+	return packed, nil
 }
+
+const frameSize = 1 << 20
 
 func (p *packer) packGzip(raw []byte) ([]byte, error) {
 	to := bytes.NewBuffer(p.buffer(len(raw)))

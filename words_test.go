@@ -126,7 +126,7 @@ func (s scriptWords) call(t *testing.T, name string, args []*syntax.Word) {
 		}
 	case "fact":
 		s.note(s.facts, name, said[1])
-	case "tell":
+	case "tell", "later":
 		s.note(s.tells, name, said[1])
 	}
 	complaint := map[string]string{"fail": said[1], "end failed": said[2], "tell failed": said[2], "tell end failed": said[3]}

@@ -22,7 +22,7 @@ clean() {
 	"yes,hung up" | yes,overdue | yes,paused) park ;;
 	esac
 	remove "$incoming" "$staged" "$bin/.$name-$random"
-	tell current "$(link_of "$base/current")"
+	later current "$(link_of "$base/current")"
 	if [ -n "$locked" ]; then
 		case $1 in
 		'done') ;;

@@ -7,8 +7,19 @@ LC_ALL=C
 export LC_ALL
 trap '' PIPE # when our side is gone, speaking must not keep us from cleaning up
 
-exec 3>&1 # where we speak, also from within a pipeline
-tell() { printf '%s %s\n' "$sentinel" "$*" >&3 2>/dev/null; }
+newline='
+'
+
+# tell WORD... says a line, also from within a pipeline; what later has says goes with it. A server
+# waits a round trip between two small packets: what need not come at once comes in one.
+exec 3>&1
+words=
+tell() {
+	later "$@"
+	printf '%s' "$words" >&3 2>/dev/null
+	words=
+}
+later() { words="$words$sentinel $*$newline"; }
 
 # stat_of PID FIELD prints a field of /proc/PID/stat, counted from the state, which is the first.
 stat_of() {

@@ -2,7 +2,7 @@
 # the directory of all daemons, or "" for the scope's own; name and sha256 of a daemon and the
 # release wanted of it, or "".
 
-fact() { tell fact "$@"; }
+fact() { later fact "$@"; }
 
 HOME=${HOME-}
 case $scope$HOME in

@@ -7,8 +7,6 @@ file=$incoming/release/$name
 staged=$base/releases/.$random # where a release is between incoming and its place
 locked=
 resumed=0
-newline='
-'
 
 # lock makes us the only one who works on this daemon. It is held by this process: the kernel
 # ends it, or, without flock, whoever finds that the holder lives no more.
@@ -199,13 +197,14 @@ follow() {
 
 slice() { dd if="$file" bs=65536 skip="$(($1 / 65536))" count="$((($2 + 65535) / 65536))" 2>/dev/null; }
 
-# pull BYTES passes on exactly so many: what follows them is ours to read.
+# pull BYTES passes on exactly so many, as they come: what follows them is ours to read.
 pull() {
-	if [ "$fullblock" = yes ]; then
-		dd bs="$1" count=1 iflag=fullblock 2>/dev/null
-	else
+	if [ "$fullblock" != yes ]; then
 		pull_slowly "$1"
+		return
 	fi
+	dd bs=65536 count="$(($1 / 65536))" iflag=fullblock 2>/dev/null
+	[ "$(($1 % 65536))" -eq 0 ] || dd bs="$(($1 % 65536))" count=1 iflag=fullblock 2>/dev/null
 }
 
 # pull_slowly is for a dd that knows only what POSIX asks: one read gives some of the bytes,
@@ -248,5 +247,5 @@ corrupt() {
 # park keeps what arrived for the next try.
 park() {
 	[ -s "$file" ] && mkdir -p "$base/partial" && chmod 0644 "$file" && mv "$file" "$partial" || return
-	tell kept "$(($(wc -c <"$partial")))"
+	later kept "$(($(wc -c <"$partial")))"
 }
