@@ -32,17 +32,29 @@ probe_platform() {
 	fact machine "${machine##* }"
 	fact longbit "$(getconf LONG_BIT 2>/dev/null)"
 	fact libc "$(libc)"
-	fact user "$(id -un)"
+	fact user "${LOGNAME:-$(id -un)}"
 	fact home "$HOME"
 	fact root "$root"
 	fact bin "$bin"
-	fact init "$(init)"
+	init
 	fact free "$(free_kib "$root")"
 	for tool in zstd gzip flock sha256sum shasum openssl systemctl curl sudo doas; do
-		if has "$tool"; then
-			fact tool "$tool" "$(command -v "$tool")"
-		fi
+		probe_tool
 	done
+}
+
+# probe_tool tells where the tool is. It looks by itself: to hear an answer takes a process, and here
+# are many to ask for.
+probe_tool() {
+	found=
+	IFS=:
+	for place in $PATH; do
+		[ -z "$found" ] && [ -f "$place/$tool" ] && [ -x "$place/$tool" ] && found=$place/$tool
+	done
+	unset IFS
+	if [ -n "$found" ] || has "$tool"; then # some shells have tools within
+		fact tool "$tool" "${found:-$tool}"
+	fi
 }
 
 libc() {
@@ -54,11 +66,11 @@ libc() {
 
 init() {
 	if [ -d /run/systemd/system ]; then
-		echo systemd
+		fact init systemd
 	elif [ -d /run/openrc ]; then
-		echo openrc
+		fact init openrc
 	elif has launchctl; then
-		echo launchd
+		fact init launchd
 	fi
 }
 

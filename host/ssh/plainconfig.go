@@ -16,18 +16,18 @@ import (
 var plainKeywords = map[string]bool{
 	"host": false, "hostname": true, "user": true, "port": true, "hostkeyalias": true, "identityfile": true,
 	"certificatefile": true, "identitiesonly": true, "proxyjump": true, "userknownhostsfile": true,
-	"globalknownhostsfile": true, "stricthostkeychecking": true,
+	"globalknownhostsfile": true, "stricthostkeychecking": true, "identityagent": true,
 
 	// These are for others than us.
 	"sendenv": false, "setenv": false, "hashknownhosts": true, "gssapiauthentication": true, "gssapidelegatecredentials": true,
 	"forwardagent": true, "forwardx11": true, "forwardx11trusted": true, "addkeystoagent": true, "serveraliveinterval": true,
 	"serveralivecountmax": true, "controlmaster": true, "controlpath": true, "controlpersist": true, "compression": true,
-	"loglevel": true, "tcpkeepalive": true, "connecttimeout": true, "connectionattempts": true, "visualhostkey": true,
+	"loglevel": true, "batchmode": true, "kexalgorithms": true, "ciphers": true, "macs": true, "tcpkeepalive": true, "connecttimeout": true, "connectionattempts": true, "visualhostkey": true,
 }
 
 var (
 	plainValue = regexp.MustCompile(`^[A-Za-z0-9._/~:@,*?!+ \t-]*$`)
-	plainPort  = regexp.MustCompile(`^[1-9][0-9]{0,3}$`)
+	plainPort  = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
 	plainYesNo = regexp.MustCompile(`^(yes|no)$`)
 )
 
@@ -75,6 +75,8 @@ func isPlainLine(line string) bool {
 		return plainPort.MatchString(value)
 	case "identitiesonly":
 		return plainYesNo.MatchString(value)
+	case "identityagent":
+		return value == "none"
 	case "stricthostkeychecking":
 		return plainYesNo.MatchString(value) || value == "accept-new" || value == "ask"
 	case "setenv", "sendenv", "controlpath":

@@ -22,7 +22,7 @@ Host *.example !b.example
   SendEnv LANG LC_*
 Host a.example c
 	HostName 192.0.2.7
-	port 2022
+	port 12022
 	user second
 	IdentityFile /keys/two
 	IdentitiesOnly yes
@@ -34,6 +34,7 @@ Host b.example
   HostKeyAlias b
 Host *
   ForwardAgent no
+  IdentityAgent none
   GlobalKnownHostsFile /etc/known
   CertificateFile /keys/cert
   StrictHostKeyChecking ask
@@ -93,7 +94,7 @@ func TestWhatIsNotSureIsNotPlain(t *testing.T) {
 	for _, text := range []string{
 		"Match all\n", "Include " + some + "\n", "Include relative/*\n", "User \"a b\"\n", "User=x\n", "User x y\n", "HostName %h.example\n",
 		"IdentityFile ${HOME}/x\n", "ProxyCommand nc %h %p\n", "Port many\n", "Port 0\n", "NoSuchKeyword yes\n", "User\n", "IdentitiesOnly maybe\n",
-		"StrictHostKeyChecking perhaps\n", "User x # a comment\n", "CanonicalizeHostname yes\n", "IdentityAgent none\n", "Host \"x\"\n", "User \xff\n",
+		"StrictHostKeyChecking perhaps\n", "User x # a comment\n", "CanonicalizeHostname yes\n", "IdentityAgent SSH_AUTH_SOCK\n", "Host \"x\"\n", "User \xff\n",
 	} {
 		file := filepath.Join(t.TempDir(), "config")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
