@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/davit-sh/davit"
+	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/openssh"
 	"github.com/davit-sh/davit/host/ssh"
 	"github.com/davit-sh/davit/internal/testhost"
 	"github.com/davit-sh/davit/narrate"
@@ -26,10 +28,20 @@ type order struct {
 	Binary, Name, Dir string
 	Scope             davit.Scope
 	Timeout           time.Duration
+
+	OpenSSH bool // reach it with the ssh program
+}
+
+// host returns the host that o is for.
+func (o order) host() (host.Host, error) {
+	if o.OpenSSH {
+		return openssh.New(o.Target, openssh.Options{ConfigFile: o.ConfigFile, Identities: o.Identities})
+	}
+	return ssh.New(o.Target, ssh.Options{ConfigFile: o.ConfigFile, Identities: o.Identities, KnownHostsFiles: o.KnownHosts})
 }
 
 func (o order) carryOut(ctx context.Context) (davit.Receipt, error) {
-	h, err := ssh.New(o.Target, ssh.Options{ConfigFile: o.ConfigFile, Identities: o.Identities, KnownHostsFiles: o.KnownHosts})
+	h, err := o.host()
 	if err != nil {
 		return davit.Receipt{}, err
 	}
@@ -49,7 +61,19 @@ const (
 	direct     = "direct"
 	beforeJump = "before the jump host"
 	behindJump = "behind the jump host"
+	byProgram  = "by the ssh program"
 )
+
+// by returns o for h as the ssh program reaches it.
+func (o order) by(t testing.TB, h *testhost.Host) order {
+	t.Helper()
+	config := filepath.Join(t.TempDir(), "ssh_config")
+	if err := os.WriteFile(config, []byte(block("far", h)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.Target, o.ConfigFile, o.Identities, o.KnownHosts, o.OpenSSH = "far", config, nil, nil, true
+	return o
+}
 
 // through returns o for h as it is reached through jump.
 func (o order) through(t testing.TB, jump, h *testhost.Host) order {

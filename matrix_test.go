@@ -42,7 +42,7 @@ var steps = slices.Concat(
 	},
 	tenths(),
 	[]step{
-		{moment{name: "verify", hold: "sync*/incoming-*", reached: (*attempt).held}, "verify", true, before},
+		{moment{name: "verify", hold: "sync*/incoming-*/release", reached: (*attempt).held}, "verify", true, before},
 		{moment{name: "activate", hold: "mv*/releases/*", reached: func(a *attempt) bool { return a.held() && a.heard("verify") }}, "activate", true, before},
 		{moment{name: "activated", hold: "sync*/releases*/bin*", reached: (*attempt).held}, "activate", true, after},
 		{moment{name: "last word", on: "activate"}, "activate", true, after},
@@ -106,7 +106,8 @@ func cells() (all []*cell) {
 				continue
 			}
 			logins, ways := []string{"user", "root"}, []string{beforeJump, behindJump}
-			all = append(all, &cell{fault: fault, step: step, login: "root", way: direct})
+			all = append(all,
+				&cell{fault: fault, step: step, login: "root", way: direct}, &cell{fault: fault, step: step, login: logins[(s+f)%2], way: byProgram})
 			for n, login := range logins {
 				if fault.kills || n == (s+f/2)%2 {
 					all = append(all, &cell{fault: fault, step: step, login: login, way: ways[(s+f+n)%2]})
@@ -191,6 +192,9 @@ func (m *matrix) attempt(t *testing.T, c *cell, limit time.Duration) *attempt {
 	case direct:
 		a.link = testhost.NewLink(t, s.Addr, bad)
 		a.order = o.to(s.Via(a.link.Addr()))
+	case byProgram:
+		a.link = testhost.NewLink(t, s.Addr, bad)
+		a.order = o.by(t, s.Via(a.link.Addr()))
 	case beforeJump:
 		a.link = testhost.NewLink(t, m.jump.Addr, bad)
 		a.order = o.through(t, m.jump.Via(a.link.Addr()), s.Host)

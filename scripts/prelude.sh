@@ -60,6 +60,10 @@ end() {
 	trap '' HUP INT TERM
 	trap - EXIT
 	end_group
+	if [ "$1" != 'done' ]; then # again, for one that was just being born and lost the signal
+		sleep 0
+		end_group
+	fi
 	wait
 	clean "$@" 2>/dev/null
 	tell end "$@"
