@@ -20,6 +20,7 @@ func TestATargetIsWrittenInManyWays(t *testing.T) {
 		"me@example.org@gpu-1":   "me@example.org@gpu-1",
 		"::1":                    "::1",
 		"[::1]":                  "::1",
+		"[192.0.2.1]":            "192.0.2.1",
 		"[::1]:22":               "[::1]:22",
 		"me@[fe80::1%eth0]:2222": "me@[fe80::1%eth0]:2222",
 		"ssh://me@[2001:db8::1]": "me@2001:db8::1",

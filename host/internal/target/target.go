@@ -91,8 +91,9 @@ func OfHost(s string) (Target, error) {
 func splitPort(s string) (name, port string, err error) {
 	if inside, ok := strings.CutPrefix(s, "["); ok {
 		name, after, closed := strings.Cut(inside, "]")
-		if !closed || !isIPv6(name) {
-			return "", "", errors.New("only an IPv6 address stands in brackets")
+		// ssh -G writes a jump host's IPv4 address in brackets, too.
+		if _, err := netip.ParseAddr(name); !closed || err != nil {
+			return "", "", errors.New("only an IP address stands in brackets")
 		}
 		if after == "" {
 			return name, "", nil
