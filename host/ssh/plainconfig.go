@@ -3,39 +3,60 @@ package ssh
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/davit-sh/davit/host/internal/target"
 )
 
-// plainKeywords are those that may stand in a plain file, and whether they are followed by exactly
-// one word. Nothing that runs a command is among them.
-var plainKeywords = map[string]bool{
-	"host": false, "hostname": true, "user": true, "port": true, "hostkeyalias": true, "identityfile": true,
-	"certificatefile": true, "identitiesonly": true, "proxyjump": true, "userknownhostsfile": true,
-	"globalknownhostsfile": true, "stricthostkeychecking": true, "identityagent": true,
+// What may follow a keyword in a plain file. It means the same to everybody.
+var (
+	plainHosts   = regexp.MustCompile(`^[A-Za-z0-9._/~:@,*?!+ -]+$`)
+	plainName    = regexp.MustCompile(`^[a-z0-9._:-]+$`) // in lower case, which the program makes it
+	plainUser    = regexp.MustCompile(`^[A-Za-z0-9._+@-]+$`)
+	plainPort    = regexp.MustCompile(`^([1-9][0-9]{0,3}|[1-5][0-9]{4})$`)
+	plainNumber  = regexp.MustCompile(`^[1-9][0-9]{0,3}$`)
+	plainPath    = regexp.MustCompile(`^(~/|/)[A-Za-z0-9._/:@,+-]+$|^none$`)
+	plainJumps   = regexp.MustCompile(`^(([a-z0-9._-]+@)?[a-z][a-z0-9._-]*(:[1-9][0-9]{0,3})?(,|$))+$`)
+	plainNone    = regexp.MustCompile(`^none$`)
+	plainYesNo   = regexp.MustCompile(`^(yes|no)$`)
+	plainChecks  = regexp.MustCompile(`^(yes|no|ask|accept-new)$`)
+	plainMaster  = regexp.MustCompile(`^(yes|no|ask|auto|autoask)$`)
+	plainPersist = regexp.MustCompile(`^(yes|no|[1-9][0-9]{0,3}[smh]?)$`)
+	plainLevel   = regexp.MustCompile(`^(QUIET|FATAL|ERROR|INFO|VERBOSE|DEBUG)$`)
+	plainSocket  = regexp.MustCompile(`^(~/|/)([A-Za-z0-9._/:@,+-]|%[hnpruC])+$|^none$`)
+	plainNames   = regexp.MustCompile(`^[A-Za-z0-9_*]+( [A-Za-z0-9_*]+)*$`)
+	plainSet     = regexp.MustCompile(`^[A-Za-z0-9_]+=[A-Za-z0-9_./:-]*( [A-Za-z0-9_]+=[A-Za-z0-9_./:-]*)*$`)
+	plainPattern = regexp.MustCompile(`^/[A-Za-z0-9._/*-]+$`)
+	plainText    = regexp.MustCompile(`^[ -~\t]*$`)
+)
+
+// plainKeywords are those that may stand in a plain file, with what may follow. Nothing that runs a
+// command is among them.
+var plainKeywords = map[string]*regexp.Regexp{
+	"host": plainHosts, "hostname": plainName, "user": plainUser, "port": plainPort, "hostkeyalias": plainName,
+	"identityfile": plainPath, "certificatefile": plainPath, "identitiesonly": plainYesNo, "proxyjump": plainJumps,
+	"userknownhostsfile": plainPath, "globalknownhostsfile": plainPath, "stricthostkeychecking": plainChecks,
+	"identityagent": plainNone,
 
 	// These are for others than us.
-	"sendenv": false, "setenv": false, "hashknownhosts": true, "gssapiauthentication": true, "gssapidelegatecredentials": true,
-	"forwardagent": true, "forwardx11": true, "forwardx11trusted": true, "addkeystoagent": true, "serveraliveinterval": true,
-	"serveralivecountmax": true, "controlmaster": true, "controlpath": true, "controlpersist": true, "compression": true,
-	"loglevel": true, "batchmode": true, "kexalgorithms": true, "ciphers": true, "macs": true, "tcpkeepalive": true, "connecttimeout": true, "connectionattempts": true, "visualhostkey": true,
+	"sendenv": plainNames, "setenv": plainSet, "hashknownhosts": plainYesNo, "gssapiauthentication": plainYesNo,
+	"gssapidelegatecredentials": plainYesNo, "forwardagent": plainYesNo, "forwardx11": plainYesNo,
+	"forwardx11trusted": plainYesNo, "addkeystoagent": plainYesNo, "serveraliveinterval": plainNumber,
+	"serveralivecountmax": plainNumber, "controlmaster": plainMaster, "controlpath": plainSocket,
+	"controlpersist": plainPersist, "compression": plainYesNo, "loglevel": plainLevel, "tcpkeepalive": plainYesNo, "batchmode": plainYesNo,
+	"connecttimeout": plainNumber, "connectionattempts": plainNumber, "visualhostkey": plainYesNo,
 }
-
-var (
-	plainValue = regexp.MustCompile(`^[A-Za-z0-9._/~:@,*?!+ \t-]*$`)
-	plainPort  = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
-	plainYesNo = regexp.MustCompile(`^(yes|no)$`)
-)
 
 // isPlain reports whether what ssh_config says about t can be read without the ssh program: there
 // are host blocks and common keywords, and nothing that is quoted, expanded, matched or included.
 // What is not sure is not plain.
 func isPlain(t target.Target, configFile string) bool {
-	if t.Name != strings.ToLower(t.Name) {
+	if !isPlainAddress(t.Name) {
 		return false
 	}
 	for _, file := range configFiles(configFile) {
@@ -48,7 +69,7 @@ func isPlain(t target.Target, configFile string) bool {
 			return false
 		}
 		for line := range strings.Lines(string(text)) {
-			if !isPlainLine(strings.TrimSpace(line)) {
+			if !isPlainLine(strings.Trim(strings.TrimRight(line, "\r\n"), " \t")) {
 				return false
 			}
 		}
@@ -58,31 +79,28 @@ func isPlain(t target.Target, configFile string) bool {
 
 func isPlainLine(line string) bool {
 	words := strings.Fields(line)
-	if len(words) == 0 || strings.HasPrefix(line, "#") {
+	if line == "" || line[0] == '#' {
 		return true
+	}
+	if !plainText.MatchString(line) { // spaces to us may be none to the program
+		return false
 	}
 	keyword := strings.ToLower(words[0])
 	if keyword == "include" {
 		return includesNothing(words[1:])
 	}
-	one, known := plainKeywords[keyword]
-	if !known || len(words) < 2 || one && len(words) != 2 {
-		return false
-	}
+	pattern, known := plainKeywords[keyword]
 	value := strings.Join(words[1:], " ")
-	switch keyword {
-	case "port":
-		return plainPort.MatchString(value)
-	case "identitiesonly":
-		return plainYesNo.MatchString(value)
-	case "identityagent":
-		return value == "none"
-	case "stricthostkeychecking":
-		return plainYesNo.MatchString(value) || value == "accept-new" || value == "ask"
-	case "setenv", "sendenv", "controlpath":
-		return !strings.ContainsAny(value, `"'`)
+	return known && pattern.MatchString(value) && (keyword != "hostname" || isPlainAddress(value))
+}
+
+// isPlainAddress reports whether the program takes a host's name or address as it stands: it makes
+// names lower-case, and addresses of what looks like one, 127.0.0.1 of 127.1.
+func isPlainAddress(s string) bool {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.String() == s
 	}
-	return plainValue.MatchString(value)
+	return s != "" && unicode.IsLetter(rune(s[0])) && s == strings.ToLower(s)
 }
 
 // includesNothing reports whether there are no files of these names, as on a system whose stock file
@@ -90,9 +108,9 @@ func isPlainLine(line string) bool {
 func includesNothing(patterns []string) bool {
 	for _, pattern := range patterns {
 		found, err := filepath.Glob(pattern)
-		if err != nil || len(found) > 0 || !filepath.IsAbs(pattern) {
+		if err != nil || len(found) > 0 || !plainPattern.MatchString(pattern) {
 			return false
 		}
 	}
-	return true
+	return len(patterns) > 0
 }
