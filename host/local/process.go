@@ -80,9 +80,13 @@ func (p *process) Stderr() io.Reader           { return p.stderr }
 func (p *process) Wait() error {
 	select {
 	case <-p.ended:
-		return p.err
 	case <-p.closed:
+	}
+	select {
+	case <-p.closed: // it may have ended just because of that
 		return fmt.Errorf("given up: %w", os.ErrClosed)
+	default:
+		return p.err
 	}
 }
 
