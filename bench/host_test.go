@@ -53,7 +53,6 @@ IdentitiesOnly yes
 IdentityAgent none
 BatchMode yes
 LogLevel ERROR
-KexAlgorithms curve25519-sha256
 `, ip, port, s.User, s.IdentityFile, s.KnownHosts)
 	if err := os.WriteFile(s.config, []byte(text), 0o644); err != nil {
 		b.Fatal(err)
