@@ -186,7 +186,7 @@ func (o InstallOptions) Plan(ctx context.Context) (Plan, error) {
 	plan := Plan{Lines: []string{
 		fmt.Sprintf("connect, and end within %v whatever happens", o.Timeout),
 		fmt.Sprintf("probe the host: it must run %s, have room for %s, and nothing of others at %s/%s", file.Needs, Bytes(file.Size), bin, o.Name),
-		"send nothing if the release is there already, else the executable, as zstd or gzip if the host has them",
+		"send nothing if the release is there already, else what is missing of the executable, compressed if that is quicker",
 		fmt.Sprintf("verify it there: %d bytes, SHA-256 %s", file.Size, sha256),
 		"move it to " + release,
 		fmt.Sprintf("switch %s/%s/current to it with a rename, and link %s/%s to that", root, o.Name, bin, o.Name),
