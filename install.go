@@ -173,7 +173,7 @@ func (i *install) deliver(ctx context.Context, offset int64) error {
 	if m, ok := i.host.(host.Measured); ok {
 		roundTrip = m.RoundTrip()
 	}
-	d := delivery{conversation: &i.conversation, file: i.file, pace: newPace(i.facts.form(), roundTrip), made: make(chan struct{}), arrived: offset}
+	d := delivery{conversation: &i.conversation, file: i.file, pace: newPace(i.facts.form(), roundTrip), made: make(chan struct{}, 1), arrived: offset}
 	narrate.Emit(ctx, narrate.Event{
 		Action: "copying", Message: copying, Attrs: map[string]any{"bytes": i.file.Size, "resumed": offset},
 	})

@@ -2,6 +2,9 @@ package davit_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +82,48 @@ func TestABrokenTransferGoesOnWhereItBroke(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNothingIsSentWhereAllHadArrived(t *testing.T) {
+	t.Parallel()
+	for _, far := range []bool{true, false} {
+		t.Run(fmt.Sprintf("far %v", far), func(t *testing.T) {
+			t.Parallel()
+			s := site{testhost.Start(t), t}
+			two := program(t, "two", 0)
+			if err := os.Truncate(two, 1<<20); err != nil {
+				t.Fatal(err)
+			}
+			content, err := os.ReadFile(two)
+			if err != nil {
+				t.Fatal(err)
+			}
+			digest := sha256.Sum256(content)
+			dir := "~/.local/share/davit/worker/partial"
+			s.Run("mkdir -p " + dir + " && cp " + shared(t, two) + " " + dir + "/" + hex.EncodeToString(digest[:]))
+			h := dial(t, s.Host)
+			if !far {
+				h = near{h}
+			}
+			ctx, _ := told(t)
+			r, err := davit.Install(ctx, h, davit.InstallOptions{Binary: two, Name: "worker"})
+			if err != nil || r.Sent != 0 || r.Form != "" || r.Resumed != r.Size {
+				t.Errorf("%+v, %v", r, err)
+			}
+			s.assertWhole(id(t, two))
+		})
+	}
+}
+
+// shared returns path, of a file that everybody may read.
+func shared(t *testing.T, path string) string {
+	t.Helper()
+	for dir := filepath.Dir(path); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
 }
 
 func TestWhatArrivedBeforeIsSentAgainIfItIsDamaged(t *testing.T) {

@@ -17,7 +17,7 @@ type delivery struct {
 	*conversation
 	file *artifact.File
 	pace *pace
-	made chan struct{} // closed when the host is about to read
+	made chan struct{} // has something when the host is about to read
 
 	arrived int64            // how far the host has the file, in bytes
 	sent    int64            // bytes that travelled
@@ -54,7 +54,7 @@ func (d *delivery) run(ctx context.Context) error {
 // send sends the file from an offset on.
 func (d *delivery) send(ctx context.Context, offset int64) error {
 	d.forms = map[string]int64{}
-	if d.pace.near() {
+	if d.pace.near() && offset < d.file.Size {
 		select {
 		case <-d.made:
 		case <-ctx.Done():
@@ -94,7 +94,10 @@ func (d *delivery) hearArrivals(ctx context.Context, meter *narrate.Meter) error
 		case w.First == "end":
 			return d.endedWith(w)
 		case w.First == "made":
-			close(d.made)
+			select {
+			case d.made <- struct{}{}:
+			default: // it has said so before
+			}
 		case w.First == "got":
 			offset, err := strconv.ParseInt(w.Rest, 10, 64)
 			if err != nil || offset <= d.arrived || offset > d.file.Size {
