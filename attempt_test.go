@@ -3,11 +3,9 @@ package davit_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -68,7 +66,7 @@ const (
 func (o order) by(t testing.TB, h *testhost.Host) order {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "ssh_config")
-	if err := os.WriteFile(config, []byte(block("far", h)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(h.Block("far")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	o.Target, o.ConfigFile, o.Identities, o.KnownHosts, o.OpenSSH = "far", config, nil, nil, true
@@ -79,21 +77,12 @@ func (o order) by(t testing.TB, h *testhost.Host) order {
 func (o order) through(t testing.TB, jump, h *testhost.Host) order {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "ssh_config")
-	text := block("far", h) + "  ProxyJump jump\n" + block("jump", jump)
+	text := h.Block("far", "ProxyJump jump") + jump.Block("jump")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	o.Target, o.ConfigFile, o.Identities, o.KnownHosts = "far", config, nil, nil
 	return o
-}
-
-// block returns what ssh_config has to say about h.
-func block(alias string, h *testhost.Host) string {
-	ip, port, _ := net.SplitHostPort(h.Addr)
-	return strings.Join([]string{
-		"Host " + alias, "HostName " + ip, "Port " + port, "User " + h.User, "IdentityFile " + h.IdentityFile,
-		"IdentityAgent none", "UserKnownHostsFile " + h.KnownHosts, "GlobalKnownHostsFile none",
-	}, "\n  ") + "\n"
 }
 
 // attempt is an install that meets a fault.

@@ -38,7 +38,7 @@ var unwanted = []struct {
 	{"github.com/spf13", "a library has options, not flags", nil},
 	{"github.com/vbauerster/mpb", "bars are drawn by whoever owns the terminal", nil},
 	{"golang.org/x/term", "questions are asked by whoever owns the terminal", nil},
-	{"testing", "what tests need must not be in users' programs", []string{"stream/streamtest", "host/hosttest", "internal/testhost"}},
+	{"testing", "what tests need must not be in users' programs", []string{"stream/streamtest", "host/hosttest", "host/internal/world", "internal/testhost"}},
 }
 
 // source is a file of Go.

@@ -25,7 +25,7 @@ import (
 // without returns the block of h without the lines that begin with any of words.
 func without(h *testhost.Host, words ...string) string {
 	var lines []string
-	for line := range strings.Lines(block(h, "x")) {
+	for line := range strings.Lines(h.Block("x")) {
 		if !slices.Contains(words, strings.Fields(line)[0]) {
 			lines = append(lines, line)
 		}

@@ -34,9 +34,9 @@ func TestWhatTheUsersConfigurationSaysIsDone(t *testing.T) {
 			t.Parallel()
 			var config string
 			if strings.HasPrefix(lines[0], "Match") {
-				config = strings.Join(lines, "\n") + "\n" + block(h, "x")
+				config = strings.Join(lines, "\n") + "\n" + h.Block("x")
 			} else {
-				config = block(h, "x", lines...)
+				config = h.Block("x", lines...)
 			}
 			if got := runs(t, open(t, "x", config), "id -un"); got != h.User+"\n" {
 				t.Errorf("signed in as %q, want %s", got, h.User)
@@ -60,10 +60,10 @@ func TestWhatTheUsersConfigurationSaysIsDone(t *testing.T) {
 func TestTheTargetComesBeforeTheConfiguration(t *testing.T) {
 	t.Parallel()
 	h := testhost.Start(t)
-	fails(t, connect(t, open(t, "nobody-here@x", block(h, "x"))), host.ErrAuth, "nobody-here@x", "nobody-here@")
+	fails(t, connect(t, open(t, "nobody-here@x", h.Block("x"))), host.ErrAuth, "nobody-here@x", "nobody-here@")
 	refused := testhost.Refused(t)
 	port := refused[strings.LastIndex(refused, ":"):]
-	fails(t, connect(t, open(t, "x"+port, block(h, "x"))), host.ErrUnreachable, "x"+port, "port "+port[1:]+": Connection refused")
+	fails(t, connect(t, open(t, "x"+port, h.Block("x"))), host.ErrUnreachable, "x"+port, "port "+port[1:]+": Connection refused")
 }
 
 func TestABrokenConfigurationIsSaidAsTheProgramSaysIt(t *testing.T) {
@@ -73,7 +73,7 @@ func TestABrokenConfigurationIsSaidAsTheProgramSaysIt(t *testing.T) {
 		t.Errorf("hint %q", e.Hint)
 	}
 	h := testhost.Start(t)
-	fails(t, connect(t, open(t, "x", block(h, "x", "Ciphers 3des-cbc"))), host.ErrConfig, "x", "Unable to negotiate", "no matching cipher")
+	fails(t, connect(t, open(t, "x", h.Block("x", "Ciphers 3des-cbc"))), host.ErrConfig, "x", "Unable to negotiate", "no matching cipher")
 }
 
 func TestAProgramThatIsNoneIsSaid(t *testing.T) {
@@ -90,7 +90,7 @@ func TestAProgramThatIsNoneIsSaid(t *testing.T) {
 func TestAHostIsReachedThroughTwoJumpHosts(t *testing.T) {
 	t.Parallel()
 	first, second, last := testhost.Start(t), testhost.Start(t), testhost.Start(t)
-	config := block(last, "x", "ProxyJump first,second") + block(first, "first") + block(second, "second")
+	config := last.Block("x", "ProxyJump first,second") + first.Block("first") + second.Block("second")
 	if got := runs(t, open(t, "x", config), "id -un"); got != last.User+"\n" {
 		t.Errorf("signed in as %q, want %s", got, last.User)
 	}
@@ -102,19 +102,19 @@ func TestAHostIsReachedThroughTwoJumpHosts(t *testing.T) {
 func TestTroubleAtAJumpHostIsSaid(t *testing.T) {
 	t.Parallel()
 	jump, last := testhost.Start(t, testhost.WithSSHD("AllowTcpForwarding no")), testhost.Start(t)
-	behind := block(last, "x", "ProxyJump jump")
-	fails(t, connect(t, open(t, "x", behind+block(jump, "jump"))), host.ErrUnreachable, "x", "administratively prohibited")
+	behind := last.Block("x", "ProxyJump jump")
+	fails(t, connect(t, open(t, "x", behind+jump.Block("jump"))), host.ErrUnreachable, "x", "administratively prohibited")
 	known := write(t, "")
-	unknown := strings.ReplaceAll(block(jump, "jump"), jump.KnownHosts, known)
+	unknown := strings.ReplaceAll(jump.Block("jump"), jump.KnownHosts, known)
 	fails(t, connect(t, open(t, "x", behind+unknown)), host.ErrHostKeyUnknown, "x", ssh.FingerprintSHA256(jump.HostKey))
-	wrong := strings.ReplaceAll(block(jump, "jump"), jump.IdentityFile, last.IdentityFile)
+	wrong := strings.ReplaceAll(jump.Block("jump"), jump.IdentityFile, last.IdentityFile)
 	fails(t, connect(t, open(t, "x", behind+wrong)), host.ErrAuth, "x", jump.User+"@", "Permission denied")
 	_, port, _ := net.SplitHostPort(testhost.Refused(t))
 	fails(t, connect(t, open(t, "x", behind+"Host jump\n  HostName 127.0.0.1\n  Port "+port+"\n")), host.ErrUnreachable, "x", "port "+port+": Connection refused")
 
 	// Accepting new keys is for jump hosts, too.
 	open2 := testhost.Start(t)
-	config := behind + strings.ReplaceAll(block(open2, "jump"), open2.KnownHosts, known)
+	config := behind + strings.ReplaceAll(open2.Block("jump"), open2.KnownHosts, known)
 	ctx, rec := told(t)
 	if err := open(t, "x", config, func(o *openssh.Options) { o.AcceptNewHostKeys = true }).Connect(ctx); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestAProxyCommandIsSpokenThroughAndEnds(t *testing.T) {
 	jump, last := testhost.Start(t), testhost.Start(t)
 	program, pid := noting(t)
 	command := testhost.Need(t, "ssh") + " -W %h:%p " + strings.Join(jump.SSH(), " ")
-	far := open(t, "x", block(last, "x", "ProxyCommand "+command), func(o *openssh.Options) { o.Program = program })
+	far := open(t, "x", last.Block("x", "ProxyCommand "+command), func(o *openssh.Options) { o.Program = program })
 	if got := runs(t, far, "id -un"); got != last.User+"\n" {
 		t.Errorf("signed in as %q, want %s", got, last.User)
 	}

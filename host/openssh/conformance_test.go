@@ -1,8 +1,6 @@
 package openssh_test
 
 import (
-	"net"
-	"strings"
 	"testing"
 
 	"github.com/davit-sh/davit/host"
@@ -10,17 +8,6 @@ import (
 	"github.com/davit-sh/davit/host/openssh"
 	"github.com/davit-sh/davit/internal/testhost"
 )
-
-// block returns a block of ssh_config for h under an alias, with nothing but what is its own, and
-// nothing of whoever runs the tests.
-func block(h *testhost.Host, alias string, more ...string) string {
-	ip, port, _ := net.SplitHostPort(h.Addr)
-	return strings.Join(append([]string{
-		"Host " + alias, "HostName " + ip, "Port " + port, "User " + h.User,
-		"IdentityFile " + h.IdentityFile, "IdentityAgent none",
-		"UserKnownHostsFile " + h.KnownHosts, "GlobalKnownHostsFile none",
-	}, more...), "\n  ") + "\n"
-}
 
 // open returns the host that the ssh_config names, not connected yet.
 func open(t *testing.T, alias, config string, change ...func(*openssh.Options)) *openssh.Host {
@@ -44,7 +31,7 @@ func TestHostsKeepWhatTheyPromise(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := testhost.Start(t, option)
-			hosttest.Run(t, func(t *testing.T) host.Host { return open(t, "x", block(h, "x")) })
+			hosttest.Run(t, func(t *testing.T) host.Host { return open(t, "x", h.Block("x")) })
 		})
 	}
 }

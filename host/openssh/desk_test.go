@@ -28,7 +28,7 @@ func TestAKeyThatIsToBeTouchedIsTold(t *testing.T) {
 	h := testhost.Start(t)
 	program := before(t, `SSH_ASKPASS_PROMPT=none "$SSH_ASKPASS" "Confirm user presence for key ED25519-SK SHA256:abc" & sleep 1; kill $!`)
 	ctx, rec := told(t)
-	if err := open(t, "x", block(h, "x"), func(o *openssh.Options) { o.Program = program }).Connect(ctx); err != nil {
+	if err := open(t, "x", h.Block("x"), func(o *openssh.Options) { o.Program = program }).Connect(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(rec.Actions(), []string{"touch"}) || !strings.Contains(rec.Events()[0].Message, "Confirm user presence for key ED25519-SK SHA256:abc") {
@@ -55,7 +55,7 @@ func TestWhatTheProgramAsksIsAnswered(t *testing.T) {
 			got := t.TempDir() + "/got"
 			program := before(t, `SSH_ASKPASS_PROMPT=`+c.hint+` "$SSH_ASKPASS" '`+c.question+`' >`+got+`; echo $? >>`+got)
 			prompt, asked := answers(c.answer)
-			far := open(t, "x", block(h, "x"), func(o *openssh.Options) {
+			far := open(t, "x", h.Block("x"), func(o *openssh.Options) {
 				o.Program = program
 				if c.answer != "-" {
 					o.Prompt = prompt

@@ -87,7 +87,7 @@ func linked(t *testing.T, more ...string) (*testhost.Proxy, *openssh.Host, host.
 	link := testhost.NewLink(t, h.Addr, testhost.Link{})
 	h = h.Via(link.Addr())
 	program, last := noting(t)
-	far := open(t, "x", block(h, "x", more...), func(o *openssh.Options) { o.Program = program })
+	far := open(t, "x", h.Block("x", more...), func(o *openssh.Options) { o.Program = program })
 	ctx, _ := told(t)
 	p, err := far.Exec(ctx, "exec cat")
 	if err != nil {
@@ -198,7 +198,7 @@ func TestClosingAHostLeavesNoProcessAndNoFolder(t *testing.T) {
 	t.Parallel()
 	jump, last := testhost.Start(t), testhost.Start(t)
 	program, pid := noting(t)
-	config := block(jump, "jump") + block(last, "x", "ProxyJump jump")
+	config := jump.Block("jump") + last.Block("x", "ProxyJump jump")
 	far := open(t, "x", config, func(o *openssh.Options) { o.Program = program })
 	runs(t, far, "true")
 	master := pid()
@@ -249,12 +249,12 @@ func TestAHostThatHasNoRoomSaysSo(t *testing.T) {
 	if _, err := waiting.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, connect(t, open(t, "x", block(h, "x"))), host.ErrUnreachable, "x", "MaxStartups")
+	fails(t, connect(t, open(t, "x", h.Block("x"))), host.ErrUnreachable, "x", "MaxStartups")
 	waiting.Close()
 
 	var far *openssh.Host
 	testhost.Eventually(t, "there is room again", func() bool {
-		far = open(t, "x", block(h, "x"))
+		far = open(t, "x", h.Block("x"))
 		return connect(t, far) == nil
 	})
 	ctx, _ := told(t)
@@ -271,6 +271,6 @@ func TestAHostThatForbidsForwardingSaysSo(t *testing.T) {
 	t.Parallel()
 	h := testhost.Start(t, testhost.WithSSHD("AllowTcpForwarding no"))
 	ctx, _ := told(t)
-	_, err := open(t, "x", block(h, "x")).Dial(ctx, "tcp", "127.0.0.1:80")
+	_, err := open(t, "x", h.Block("x")).Dial(ctx, "tcp", "127.0.0.1:80")
 	fails(t, err, host.ErrConfig, "x", "127.0.0.1:80", "AllowTcpForwarding")
 }

@@ -37,7 +37,7 @@ func TestADaemonIsInstalledThroughTheProgram(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			jump, h := testhost.Start(t), testhost.Start(t, login)
-			config := block(jump, "jump") + block(h, "direct") + block(h, "behind", "ProxyJump jump")
+			config := jump.Block("jump") + h.Block("direct") + h.Block("behind", "ProxyJump jump")
 			ctx, _ := told(t)
 			binary := daemon(t)
 			for i, alias := range []string{"behind", "direct"} {
@@ -99,7 +99,7 @@ func TestAKilledClientLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.RemoveAll(temp) })
-			victim.Env = append(os.Environ(), "TMPDIR="+temp, victimEnv+"="+strings.Join([]string{write(t, block(h.Via(link.Addr()), "x")), program, daemon(t)}, "\n"))
+			victim.Env = append(os.Environ(), "TMPDIR="+temp, victimEnv+"="+strings.Join([]string{write(t, h.Via(link.Addr()).Block("x")), program, daemon(t)}, "\n"))
 			stdout, err := victim.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +133,7 @@ func TestTheProgramHasASessionOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := testhost.Start(t)
 	program, last := noting(t)
-	if err := connect(t, open(t, "x", block(h, "x"), func(o *openssh.Options) { o.Program = program })); err != nil {
+	if err := connect(t, open(t, "x", h.Block("x"), func(o *openssh.Options) { o.Program = program })); err != nil {
 		t.Fatal(err)
 	}
 	group, err := syscall.Getpgid(last())

@@ -24,7 +24,7 @@ import (
 // key.
 func keyless(t *testing.T, h *testhost.Host, more ...string) davit.Options {
 	t.Helper()
-	config := strings.ReplaceAll(block(h, "x", more...), "IdentityFile "+h.IdentityFile, "ForwardAgent no")
+	config := strings.ReplaceAll(h.Block("x", more...), "IdentityFile "+h.IdentityFile, "ForwardAgent no")
 	if !strings.Contains(config, "IdentityFile") {
 		config += "  IdentityFile none\n"
 	}

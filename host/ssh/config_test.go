@@ -12,7 +12,7 @@ func TestAnAliasOfSSHConfigIsAHost(t *testing.T) {
 	t.Parallel()
 	testhost.Need(t, "ssh")
 	h := testhost.Start(t)
-	config := "Match exec true\n  SetEnv A=b\n" + block(h, "the-alias")
+	config := "Match exec true\n  SetEnv A=b\n" + h.Block("the-alias")
 	if got := runs(t, open(t, "the-alias", sshOptions(write(t, config))), "id -un"); got != h.User+"\n" {
 		t.Errorf("signed in as %q, want %s", got, h.User)
 	}
@@ -29,7 +29,7 @@ func TestAMatchBlockCountsWhereItMatches(t *testing.T) {
 	t.Parallel()
 	testhost.Need(t, "ssh")
 	h := testhost.Start(t)
-	config := strings.ReplaceAll(block(h, "x"), "User "+h.User, "IdentitiesOnly yes")
+	config := strings.ReplaceAll(h.Block("x"), "User "+h.User, "IdentitiesOnly yes")
 	for name, c := range map[string]struct {
 		match string
 		in    bool
@@ -73,7 +73,7 @@ func TestSSHConfigIsReadWithoutTheProgram(t *testing.T) {
 	h, jump := testhost.Start(t), testhost.Start(t)
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("SSH_AUTH_SOCK", "")
-	config := block(h, "the-alias", "ProxyJump jump") + block(jump, "jump")
+	config := h.Block("the-alias", "ProxyJump jump") + jump.Block("jump")
 	ctx, rec := told(t)
 	far := open(t, "the-alias", sshOptions(write(t, config)))
 	if err := far.Connect(ctx); err != nil {

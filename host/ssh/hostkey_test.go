@@ -180,7 +180,7 @@ func TestSSHConfigSaysHowHostKeysAreChecked(t *testing.T) {
 		"two files, the second good": {"", []string{"GlobalKnownHostsFile " + h.KnownHosts}, nil, false},
 	} {
 		lines := append(c.lines, "UserKnownHostsFile "+write(t, c.known)) // the first word counts
-		config := "Host x\n  " + strings.Join(lines, "\n  ") + "\n" + block(h, "x")
+		config := "Host x\n  " + strings.Join(lines, "\n  ") + "\n" + h.Block("x")
 		ctx, rec := told(t)
 		err := open(t, "x", sshOptions(write(t, config))).Connect(ctx)
 		if !errors.Is(err, c.want) || (c.want == nil && err != nil) {

@@ -24,11 +24,11 @@ func TestAHostIsReachedThroughTwoJumpHosts(t *testing.T) {
 	if err := os.Chmod(target, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	blocks := block(first, "first") + block(second, "second")
+	blocks := first.Block("first") + second.Block("second")
 	for name, config := range map[string]string{
-		"in one line":      block(last, "last", "ProxyJump first,second") + blocks,
-		"each by the next": block(last, "last", "ProxyJump second") + block(first, "first") + block(second, "second", "ProxyJump first"),
-		"for every host":   block(last, "last") + blocks + "Host !first *\n  ProxyJump first\n",
+		"in one line":      last.Block("last", "ProxyJump first,second") + blocks,
+		"each by the next": last.Block("last", "ProxyJump second") + first.Block("first") + second.Block("second", "ProxyJump first"),
+		"for every host":   last.Block("last") + blocks + "Host !first *\n  ProxyJump first\n",
 	} {
 		h := open(t, "last", sshOptions(write(t, config)))
 		if got := runs(t, h, "id -un"); got != last.User+"\n" {
@@ -47,14 +47,14 @@ func TestAHostIsReachedThroughTwoJumpHosts(t *testing.T) {
 func TestTroubleAtAJumpHostNamesIt(t *testing.T) {
 	t.Parallel()
 	jump, last := testhost.Start(t, testhost.WithSSHD("AllowTcpForwarding no")), testhost.Start(t)
-	behind := block(last, "last", "ProxyJump jump")
+	behind := last.Block("last", "ProxyJump jump")
 	open2 := func(config string) error { return connect(t, open(t, "last", sshOptions(write(t, config)))) }
-	fails(t, open2(behind+block(jump, "jump")), host.ErrConfig, "last", "does not forward", "AllowTcpForwarding")
-	unknown := strings.ReplaceAll(block(jump, "jump"), jump.KnownHosts, os.DevNull)
+	fails(t, open2(behind+jump.Block("jump")), host.ErrConfig, "last", "does not forward", "AllowTcpForwarding")
+	unknown := strings.ReplaceAll(jump.Block("jump"), jump.KnownHosts, os.DevNull)
 	fails(t, open2(behind+unknown), host.ErrHostKeyUnknown, "last", "jump host jump: the host key is not known")
-	wrong := strings.ReplaceAll(block(jump, "jump"), jump.IdentityFile, last.IdentityFile)
+	wrong := strings.ReplaceAll(jump.Block("jump"), jump.IdentityFile, last.IdentityFile)
 	fails(t, open2(behind+wrong), host.ErrAuth, "last", "jump host jump: the host does not let")
-	fails(t, open2(behind+block(jump, "jump", "ProxyJump other")+"Host other\n  ProxyJump jump\n"), host.ErrConfig, "last", "loop")
+	fails(t, open2(behind+jump.Block("jump", "ProxyJump other")+"Host other\n  ProxyJump jump\n"), host.ErrConfig, "last", "loop")
 	_, port, _ := net.SplitHostPort(testhost.Refused(t))
 	fails(t, open2(behind+"Host jump\n  HostName 127.0.0.1\n  Port "+port+"\n"), host.ErrUnreachable, "last", "jump host jump: dial tcp 127.0.0.1:"+port)
 }
@@ -63,7 +63,7 @@ func TestAStallBehindAJumpHostEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	jump := testhost.Start(t)
 	_, port, _ := net.SplitHostPort(testhost.StallingHandshake(t))
-	config := block(jump, "jump") + "Host last\n  HostName 127.0.0.1\n  ProxyJump jump\n  IdentityAgent none\n  Port " + port + "\n"
+	config := jump.Block("jump") + "Host last\n  HostName 127.0.0.1\n  ProxyJump jump\n  IdentityAgent none\n  Port " + port + "\n"
 	h := open(t, "jump", sshOptions(write(t, config)))
 	if err := connect(t, h); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAProxyCommandIsSpokenThrough(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	args := jump.SSH()
 	command := fmt.Sprintf("/bin/sh -c 'echo $$ >%s; ssh -W %%h:%%p %s'", pid, strings.Join(args, " "))
-	h := open(t, "last", sshOptions(write(t, block(last, "last", "ProxyCommand "+command))))
+	h := open(t, "last", sshOptions(write(t, last.Block("last", "ProxyCommand "+command))))
 	if got := runs(t, h, "id -un"); got != last.User+"\n" {
 		t.Errorf("signed in as %q, want %s", got, last.User)
 	}

@@ -62,6 +62,16 @@ func (h *Host) SSH(args ...string) []string {
 	}, args...)
 }
 
+// Block returns a block of ssh_config for the host under an alias, with more lines in it. With it ssh
+// ignores the keys and known hosts of whoever runs the tests.
+func (h *Host) Block(alias string, more ...string) string {
+	ip, port, _ := net.SplitHostPort(h.Addr)
+	return strings.Join(append([]string{
+		"Host " + alias, "HostName " + ip, "Port " + port, "User " + h.User, "IdentityFile " + h.IdentityFile,
+		"IdentityAgent none", "UserKnownHostsFile " + h.KnownHosts, "GlobalKnownHostsFile none",
+	}, more...), "\n  ") + "\n"
+}
+
 // ClientConfig returns what [ssh.Dial] needs to sign in to the host.
 func (h *Host) ClientConfig() *ssh.ClientConfig {
 	return &ssh.ClientConfig{

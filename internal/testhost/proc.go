@@ -64,6 +64,7 @@ func (h *Host) DropConnections() {
 // StopSSHD ends sshd and all its connections; from then on the host refuses connections.
 func (h *Host) StopSSHD() {
 	h.t.Helper()
+	ends := strings.Count(h.Log(), sshdEnded)
 	Eventually(h.t, "sshd is stopped", func() bool {
 		own := slices.DeleteFunc(h.keeper.procs(), func(p Proc) bool { return !isSSHD(p) })
 		for _, p := range own {
@@ -71,6 +72,7 @@ func (h *Host) StopSSHD() {
 		}
 		return len(own) == 0
 	})
+	Eventually(h.t, "its end is in the log", func() bool { return strings.Count(h.Log(), sshdEnded) > ends })
 }
 
 // StartSSHD starts a stopped sshd again, on the same address.
