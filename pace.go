@@ -50,9 +50,10 @@ type pace struct {
 	last     time.Time     // when the last part arrived
 	arrived  int           // how many have
 
-	slow  bool // the link is, so that there is time to compress well
-	trial int  // the number of the part that is sent in the other form to see; 0 if none was yet
-	rates [3]float64
+	packRate float64 // bytes of the file that were compressed in a second, the last time
+	slow     bool    // the link is, so that there is time to compress well
+	trial    int     // the number of the part that is sent in the other form to see; 0 if none was yet
+	rates    [3]float64
 }
 
 type sending struct {
@@ -70,6 +71,7 @@ func newPace(compressed string, roundTrip time.Duration) *pace {
 	if p.oneByOne() {
 		p.length = nearPart
 	}
+	p.slow = roundTrip >= nearTime // any link that is far away is, until it has found its pace
 	return p
 }
 
@@ -118,6 +120,13 @@ func (p *pace) admits(ctx context.Context, x part) error {
 	}
 }
 
+// packs notes how long a part took to be compressed.
+func (p *pace) packs(length int64, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.packRate = float64(length) / max(took, time.Microsecond).Seconds()
+}
+
 // arrives notes that the host has the first of the parts on their way.
 func (p *pace) arrives(now time.Time) {
 	p.mu.Lock()
@@ -152,7 +161,7 @@ func (p *pace) arrives(now time.Time) {
 // measure decides when to try the other form, and what came of it.
 func (p *pace) measure(x sending, took time.Duration) {
 	rate := float64(x.length) / took.Seconds()
-	p.slow = rate < slowRate
+	p.slow = rate < slowRate && p.packRate > 2*rate // else it may be us who are slow
 	switch {
 	case p.trial == 0:
 		if p.doubts(x, took) {

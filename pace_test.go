@@ -35,6 +35,7 @@ func (l link) deliver(p *pace, size int64) (took time.Duration, plain int64) {
 		bytes, unpacking := float64(length), 0.0
 		if form != formPlain {
 			packed += seconds(bytes / l.packs)
+			p.packs(length, seconds(bytes/l.packs))
 			unpacking = bytes / l.unpacks
 			bytes /= l.ratio
 		} else {
@@ -75,6 +76,27 @@ func TestTheFormThatIsQuickestForTheLinkIsTaken(t *testing.T) {
 			onlyPlain, _ := c.link.deliver(newPace("", c.link.roundTrip), size)
 			if took > onlyPlain*12/10 { // a fifth is what it may cost to find out
 				t.Errorf("it took %v, and plain alone %v", took, onlyPlain)
+			}
+		})
+	}
+}
+
+func TestTheBetterCompressionIsForSlowLinksOnly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		link link
+		well bool
+	}{
+		"a slow link":              {link{50 * time.Millisecond, 5e6, 100e6, 400e6, 2}, true},
+		"a slow machine of ours":   {link{50 * time.Millisecond, 100e6, 15e6, 400e6, 2}, false},
+		"a quick link, quick ends": {link{50 * time.Millisecond, 100e6, 150e6, 400e6, 2}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPace(formZstd, c.link.roundTrip)
+			c.link.deliver(p, 64<<20)
+			if _, _, well := p.next(); well != c.well {
+				t.Errorf("compressed well: %v", well)
 			}
 		})
 	}

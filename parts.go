@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -78,10 +79,12 @@ func (p *packer) run(file *artifact.File, offset int64) error {
 				return err
 			}
 		}
+		began := time.Now()
 		next, err := p.pack(raw, form, well)
 		if err != nil {
 			return err
 		}
+		p.pace.packs(length, time.Since(began))
 		next.offset, next.length = offset, length
 		if err := p.hand(next); err != nil {
 			return err
