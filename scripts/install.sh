@@ -29,14 +29,15 @@ clean() {
 		*) [ ! -e "$base/current" ] || note "$1" ;;
 		esac
 		[ -e "$bin/$name" ] || [ "$(link_of "$bin/$name")" != "$target" ] || rm -f "$bin/$name"
-		[ -L "$base/current" ] || rmdir "$base/releases" # if it is empty; without the lock another may just have made it
+		# Without the lock another may just have made what is empty yet.
+		[ -L "$base/current" ] || rmdir "$base/releases"
+		[ -L "$base/current" ] || unmake "$bin" "$had_bin"
 		rm -f "$base/lock"
 	fi
 	[ ! -L "$base/takeover" ] || [ "$(link_of "$base/takeover")" != "${me-}" ] || rm -f "$base/takeover"
 	if [ ! -L "$base/current" ]; then
 		rmdir "$base"
 		unmake "$root" "$had_root"
-		unmake "$bin" "$had_bin"
 	fi
 }
 
