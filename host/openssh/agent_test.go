@@ -4,8 +4,6 @@ package openssh_test
 
 import (
 	"net"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/davit-sh/davit/host"
@@ -14,34 +12,6 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 )
-
-// listenUnix serves a socket until the test ends and returns its path.
-func listenUnix(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "dv") // short: a path to a socket has 108 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ln, err := net.Listen("unix", filepath.Join(dir, "agent"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				serve(conn)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
 
 func TestAKeyOfTheAgentIsLetIn(t *testing.T) {
 	t.Parallel()

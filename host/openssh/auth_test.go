@@ -254,15 +254,6 @@ func TestAPasswordIsTheLastResort(t *testing.T) {
 	}
 }
 
-func noSecret(t *testing.T, err error, secret string) {
-	t.Helper()
-	for ; err != nil; err = errors.Unwrap(err) {
-		if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
-			t.Errorf("the error has the secret: %#v", err)
-		}
-	}
-}
-
 func TestACertificateIsLetInUntilItExpires(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -88,37 +88,7 @@ func linked(t *testing.T, more ...string) (*testhost.Proxy, *openssh.Host, host.
 	h = h.Via(link.Addr())
 	program, last := noting(t)
 	far := open(t, "x", h.Block("x", more...), func(o *openssh.Options) { o.Program = program })
-	ctx, _ := told(t)
-	p, err := far.Exec(ctx, "exec cat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close() })
-	if _, err := io.WriteString(p, "up\n"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(p.Stdout(), make([]byte, 3)); err != nil {
-		t.Fatal(err)
-	}
-	return link, far, p, last()
-}
-
-// isLost fails the test unless the process and the host know that the connection is lost.
-func isLost(t *testing.T, h *openssh.Host, p host.Process, words ...string) {
-	t.Helper()
-	io.Copy(io.Discard, p.Stdout())
-	io.Copy(io.Discard, p.Stderr())
-	fails(t, p.Wait(), host.ErrLost, "x", words...)
-	_, err := p.Write(make([]byte, 1))
-	for err == nil {
-		_, err = p.Write(make([]byte, 1))
-	}
-	testhost.Eventually(t, "the host knows", func() bool { return errors.Is(connect(t, h), host.ErrLost) })
-	ctx, _ := told(t)
-	_, err = h.Exec(ctx, "true")
-	fails(t, err, host.ErrLost, "x", words...)
-	_, err = h.Dial(ctx, "tcp", "127.0.0.1:1")
-	fails(t, err, host.ErrLost, "x", words...)
+	return link, far, echo(t, far), last()
 }
 
 func TestAConnectionThatIsCutIsLost(t *testing.T) {
@@ -159,26 +129,7 @@ func TestNothingWaitsForAStalledNetworkLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	link, h, p, pid := linked(t)
 	link.Stall()
-	why := errors.New("the time is over")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, why)
-	defer cancel()
-	if _, err := h.Exec(ctx, "true"); !errors.Is(err, why) {
-		t.Errorf("exec: got %v, want it to wrap the cause", err)
-	}
-	if _, err := h.Dial(ctx, "tcp", "127.0.0.1:1"); !errors.Is(err, why) {
-		t.Errorf("dial: got %v, want it to wrap the cause", err)
-	}
-	write := make(chan error, 1)
-	go func() {
-		var err error
-		for err == nil {
-			_, err = p.Write(make([]byte, 1<<20))
-		}
-		write <- err
-	}()
-	p.Close()
-	<-write
-	h.Close()
+	endsUnheard(t, h, p)
 	gone(t, pid)
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/world"
 	"github.com/davit-sh/davit/host/openssh"
 	native "github.com/davit-sh/davit/host/ssh"
 	"github.com/davit-sh/davit/internal/testhost"
@@ -39,22 +40,13 @@ func asking(t *testing.T, password, code string) (config string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go serve(conn, server)
-		}
-	}()
+	go world.Serve(ln, func(conn net.Conn) { serve(conn, server) })
 	known := write(t, knownhosts.Line([]string{ln.Addr().String()}, key.PublicKey())+"\n")
 	return strings.ReplaceAll(at(ln.Addr().String()), "/dev/null", known)
 }
 
 // serve serves a connection to a server that runs nothing.
 func serve(conn net.Conn, config *ssh.ServerConfig) {
-	defer conn.Close()
 	_, channels, requests, err := ssh.NewServerConn(conn, config)
 	if err != nil {
 		return

@@ -144,33 +144,6 @@ func serveAgent(t *testing.T, ring agent.Agent) string {
 	return listenUnix(t, func(conn net.Conn) { agent.ServeAgent(ring, conn) })
 }
 
-func listenUnix(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "dv") // short: a path to a socket has 108 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ln, err := net.Listen("unix", filepath.Join(dir, "agent"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				serve(conn)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
-
 // encrypt encrypts the key at path, with as little work for a passphrase as there can be: the
 // race detector makes the usual amount of it take seconds.
 func encrypt(t *testing.T, path, passphrase string) {
@@ -348,14 +321,5 @@ func TestAPasswordIsTheLastResort(t *testing.T) {
 			}
 			noSecret(t, err, password)
 		})
-	}
-}
-
-func noSecret(t *testing.T, err error, secret string) {
-	t.Helper()
-	for ; err != nil; err = errors.Unwrap(err) {
-		if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
-			t.Errorf("the error has the secret: %#v", err)
-		}
 	}
 }

@@ -1,19 +1,18 @@
 package ssh_test
 
-import (
-	"testing"
+import "github.com/davit-sh/davit/host/internal/world"
 
-	"github.com/davit-sh/davit/host/internal/world"
-	"github.com/davit-sh/davit/host/ssh"
-)
-
+// What the tests of both ways to reach a host have in common.
 var (
-	told  = world.Told
-	write = world.Write
-	read  = world.Read
-	runs  = world.Runs
-	fails = world.Fails
+	told        = world.Told
+	write       = world.Write
+	read        = world.Read
+	runs        = world.Runs
+	fails       = world.Fails
+	connect     = world.Connect
+	noSecret    = world.NoSecret
+	listenUnix  = world.ListenUnix
+	echo        = world.Echo
+	isLost      = world.IsLost
+	endsUnheard = world.EndsUnheard
 )
-
-// connect connects to h and returns the error.
-func connect(t *testing.T, h *ssh.Host) error { return world.Connect(t, h) }

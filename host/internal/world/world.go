@@ -4,7 +4,9 @@ package world
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,4 +92,112 @@ func Connect(t *testing.T, h host.Host) error {
 	t.Helper()
 	ctx, _ := Told(t)
 	return h.Connect(ctx)
+}
+
+// NoSecret fails the test if err, or what it wraps, has the secret in it.
+func NoSecret(t *testing.T, err error, secret string) {
+	t.Helper()
+	for ; err != nil; err = errors.Unwrap(err) {
+		if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), secret) {
+			t.Errorf("the error has the secret: %#v", err)
+		}
+	}
+}
+
+// ListenUnix serves a socket until the test ends and returns its path.
+func ListenUnix(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "dv") // short: a path to a socket has 108 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ln, err := net.Listen("unix", filepath.Join(dir, "agent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go Serve(ln, serve)
+	return ln.Addr().String()
+}
+
+// Serve serves the connections that come to ln, each by itself, until ln is closed.
+func Serve(ln net.Listener, serve func(net.Conn)) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			serve(conn)
+		}()
+	}
+}
+
+// Echo starts a command on the host that says again what it hears, and returns when it has.
+func Echo(t *testing.T, h host.Host) host.Process {
+	t.Helper()
+	ctx, _ := Told(t)
+	p, err := h.Exec(ctx, "exec cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	if _, err := io.WriteString(p, "up\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(p.Stdout(), make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// IsLost fails the test unless the process and the host know that the connection is lost.
+func IsLost(t *testing.T, h host.Host, p host.Process, words ...string) {
+	t.Helper()
+	io.Copy(io.Discard, p.Stdout())
+	io.Copy(io.Discard, p.Stderr())
+	Fails(t, p.Wait(), host.ErrLost, h.Name(), words...)
+	_, err := p.Write(make([]byte, 1))
+	for err == nil {
+		_, err = p.Write(make([]byte, 1))
+	}
+	ctx, _ := Told(t)
+	for !errors.Is(h.Connect(ctx), host.ErrLost) {
+		if ctx.Err() != nil {
+			t.Fatal("the host does not know")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	_, err = h.Exec(ctx, "true")
+	Fails(t, err, host.ErrLost, h.Name(), words...)
+	_, err = h.Dial(ctx, "tcp", "127.0.0.1:1")
+	Fails(t, err, host.ErrLost, h.Name(), words...)
+}
+
+// EndsUnheard fails the test unless calls to a host that has stalled end with their context, and the
+// process and the host with their Close.
+func EndsUnheard(t *testing.T, h host.Host, p host.Process) {
+	t.Helper()
+	why := errors.New("the time is over")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, why)
+	defer cancel()
+	if _, err := h.Exec(ctx, "true"); !errors.Is(err, why) {
+		t.Errorf("exec: got %v, want it to wrap the cause", err)
+	}
+	if _, err := h.Dial(ctx, "tcp", "127.0.0.1:1"); !errors.Is(err, why) {
+		t.Errorf("dial: got %v, want it to wrap the cause", err)
+	}
+	write := make(chan error, 1)
+	go func() {
+		var err error
+		for err == nil {
+			_, err = p.Write(make([]byte, 1<<20))
+		}
+		write <- err
+	}()
+	p.Close()
+	<-write
+	h.Close()
 }
