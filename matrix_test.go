@@ -92,26 +92,24 @@ func (c *cell) name() string {
 	return strings.Join([]string{c.login, c.way, c.step.name, c.fault.name}, ", ")
 }
 
-// cells are every fault at every step for a user on one connection; for root, and through a jump
-// host, the tenths of the transfer are left to one of them. Through a jump host what changes sides
-// from cell to cell is where the fault is, and, but for what acceptance asks of kills, who signs in.
+// cells are every fault at every step, for a user and for root, on one connection and through a jump
+// host, where it changes sides from cell to cell. By the ssh program one tenth of the transfer stands for
+// all, and who signs in changes.
 func cells() (all []*cell) {
+	logins, jumps := []string{"user", "root"}, []string{beforeJump, behindJump}
 	for s, step := range steps {
 		tenth := step.says == "transfer" && step.name != "transfer 50%"
 		for f, fault := range faults {
-			if !tenth || !fault.once {
-				all = append(all, &cell{fault: fault, step: step, login: "user", way: direct})
-			}
-			if tenth {
+			if tenth && fault.once {
 				continue
 			}
-			logins, ways := []string{"user", "root"}, []string{beforeJump, behindJump}
-			all = append(all,
-				&cell{fault: fault, step: step, login: "root", way: direct}, &cell{fault: fault, step: step, login: logins[(s+f)%2], way: byProgram})
 			for n, login := range logins {
-				if fault.kills || n == (s+f/2)%2 {
-					all = append(all, &cell{fault: fault, step: step, login: login, way: ways[(s+f+n)%2]})
+				for _, way := range []string{direct, jumps[(s+f+n)%2]} {
+					all = append(all, &cell{fault: fault, step: step, login: login, way: way})
 				}
+			}
+			if !tenth {
+				all = append(all, &cell{fault: fault, step: step, login: logins[(s+f)%2], way: byProgram})
 			}
 		}
 	}
