@@ -130,6 +130,20 @@ func TestWhatCannotBeUnpackedIsNotCalledDamaged(t *testing.T) {
 	s.assertWhole("")
 }
 
+func TestABinThatAnotherTakesAwayIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	ln := tool(t, "ln", `case "$*" in *bin/.*) [ -e ~/once ] || { : >~/once && rmdir ~/.local/bin; } ;; esac; exec `+testhost.Need(t, "ln")+` "$@"`)
+	s := site{testhost.Start(t, testhost.WithEnv("PATH", ln+":/usr/bin:/bin"), testhost.WithPrepare(func(h *testhost.Host) {
+		os.MkdirAll(h.Home+"/.local/bin", 0o755)
+	})), t}
+	one := program(t, "one", 100)
+	s.install(one)
+	s.assertWhole(id(t, one))
+	if _, err := os.Stat(s.Home + "/once"); err != nil {
+		t.Error("nobody took it away")
+	}
+}
+
 func TestAReleaseIsNotCurrentUntilItCanBeLinked(t *testing.T) {
 	t.Parallel()
 	s := site{testhost.Start(t, testhost.WithPrepare(func(h *testhost.Host) {

@@ -2,8 +2,8 @@ package davit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"io"
 	"slices"
 	"time"
@@ -72,7 +72,7 @@ func (p *packer) run(file *artifact.File, offset int64) error {
 		length = min(length, file.Size-offset)
 		raw := p.buffer(int(length))[:length]
 		if _, err := io.ReadFull(in, raw); err != nil {
-			return errors.Join(file.Changed(), err)
+			return cmp.Or(file.Changed(), err)
 		}
 		if offset+length == file.Size {
 			if err := file.Changed(); err != nil {

@@ -14,8 +14,7 @@ activate() {
 	fi
 	# What can fail comes first: once it is current there is no way back.
 	if [ "$(link_of "$bin/$name")" != "$target" ]; then
-		[ -d "$bin" ] || try "make $bin" mkdir -p "$bin"
-		try "write to $bin" ln -s "$target" "$bin/.$name-$random"
+		new_link
 	fi
 	old=$(link_of "$base/current")
 	case $old in
@@ -39,6 +38,14 @@ stage() {
 	mkdir "$staged" || return
 	ln "$file" "$staged/$name" 2>/dev/null && return
 	cp -p "$file" "$staged/$name" && is_wanted "$staged/$name" && { sync "$staged/$name" 2>/dev/null || sync; }
+}
+
+# new_link makes the link that will be the one in bin. An install of another daemon that failed may just
+# take bin away, if it had made it: hence the second try.
+new_link() {
+	[ ! -d "$bin" ] || ! ln -s "$target" "$bin/.$name-$random" 2>/dev/null || return 0
+	try "make $bin" mkdir -p "$bin"
+	try "write to $bin" ln -s "$target" "$bin/.$name-$random"
 }
 
 link_it() { [ ! -L "$bin/.$name-$random" ] || point "$bin/$name" "$target" "$bin/.$name-$random"; }

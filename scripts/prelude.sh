@@ -10,8 +10,8 @@ trap '' PIPE # when our side is gone, speaking must not keep us from cleaning up
 newline='
 '
 
-# tell WORD... says a line, also from within a pipeline; what later has says goes with it. A server
-# waits a round trip between two small packets: what need not come at once comes in one.
+# tell WORD... says a line, also from within a pipeline; what later was given goes with it: what need
+# not be heard at once comes in one packet, not in many.
 exec 3>&1
 words=
 tell() {

@@ -11,8 +11,8 @@ import (
 const unsentBytes = 128 << 10
 
 // quickAck has the kernel acknowledge at once what comes next, not after the 40 ms in which an
-// answer might take the acknowledgement along: sshd, which does not turn Nagle's algorithm off for a
-// command, says nothing more until then. The kernel forgets it, so each read asks again.
+// answer might take the acknowledgement along: sshd turns Nagle's algorithm off only when a command
+// starts, and until then says nothing more. The kernel forgets it, so each read asks again.
 func quickAck(conn net.Conn) {
 	withSocket(conn, func(fd int) { unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
 }
