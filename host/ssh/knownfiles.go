@@ -130,8 +130,12 @@ func unreadable(line []byte) error {
 	if said == "" || said[0] == '#' {
 		return nil
 	}
-	if !strings.ContainsAny(said, " \t") {
+	end := strings.IndexAny(said, " \t")
+	if end < 0 {
 		return errors.New("it is one word")
+	}
+	if mark := said[:end]; mark[0] == '@' && mark != "@revoked" && mark != "@cert-authority" {
+		return fmt.Errorf("its mark %q is not known", mark)
 	}
 	marker, hosts, _, _, _, err := ssh.ParseKnownHosts(line)
 	switch {
@@ -139,8 +143,6 @@ func unreadable(line []byte) error {
 		return err
 	case strings.HasPrefix(hosts[0], "@"):
 		return errors.New("it has more marks than one")
-	case marker != "" && marker != "revoked" && marker != "cert-authority":
-		return fmt.Errorf("its mark %q is not known", "@"+marker)
 	case marker == "revoked":
 		return nil // wherever it is shown
 	}

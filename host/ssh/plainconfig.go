@@ -13,6 +13,8 @@ import (
 	"github.com/davit-sh/davit/host/internal/target"
 )
 
+const plainJump = `([a-z0-9._-]+@)?[a-z][a-z0-9._-]*(:[1-9][0-9]{0,3})?`
+
 // What may follow a keyword in a plain file. It means the same to everybody.
 var (
 	plainHosts   = regexp.MustCompile(`^[A-Za-z0-9._/~:@,*?!+ -]+$`)
@@ -21,7 +23,7 @@ var (
 	plainPort    = regexp.MustCompile(`^([1-9][0-9]{0,3}|[1-5][0-9]{4})$`)
 	plainNumber  = regexp.MustCompile(`^[1-9][0-9]{0,3}$`)
 	plainPath    = regexp.MustCompile(`^(~/|/)[A-Za-z0-9._/:@,+-]+$|^none$`)
-	plainJumps   = regexp.MustCompile(`^(([a-z0-9._-]+@)?[a-z][a-z0-9._-]*(:[1-9][0-9]{0,3})?(,|$))+$`)
+	plainJumps   = regexp.MustCompile(`^` + plainJump + `(,` + plainJump + `)*$`)
 	plainNone    = regexp.MustCompile(`^none$`)
 	plainYesNo   = regexp.MustCompile(`^(yes|no)$`)
 	plainChecks  = regexp.MustCompile(`^(yes|no|ask|accept-new)$`)
