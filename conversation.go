@@ -30,8 +30,11 @@ type conversation struct {
 
 // start starts the script, as root if the scope asks for that.
 func (c *conversation) start(ctx context.Context, h host.Host, s host.Script, scope Scope, ask passwordFunc) error {
-	if scope != System {
+	switch {
+	case scope != System:
 		return c.open(ctx, h, s)
+	case c.password != "": // asked for an earlier script
+		return c.open(narrate.WithSecret(ctx, c.password), h, scripts.AsRoot(s, c.password))
 	}
 	err := c.open(ctx, h, scripts.AsRoot(s, ""))
 	user, wanted := passwordWanted(err)
@@ -250,21 +253,27 @@ func refusal(said string) error {
 // steps measures the named parts of an operation.
 type steps struct {
 	list  []Step
-	began time.Time
+	now   int       // of list, the one under way
+	began time.Time // zero if none is
 }
 
-// begin ends the step under way and begins another, whose events ctx then belongs to.
+// begin ends the step under way and begins another, whose events ctx then belongs to. One that was there
+// before takes up its time.
 func (s *steps) begin(ctx context.Context, name string) context.Context {
 	s.end()
-	s.list = append(s.list, Step{Name: name})
+	s.now = slices.IndexFunc(s.list, func(was Step) bool { return was.Name == name })
+	if s.now < 0 {
+		s.now = len(s.list)
+		s.list = append(s.list, Step{Name: name})
+	}
 	s.began = time.Now()
 	deadline.Enter(ctx, name)
 	return narrate.WithStep(ctx, name)
 }
 
 func (s *steps) end() {
-	if n := len(s.list); n > 0 && !s.began.IsZero() {
-		s.list[n-1].Seconds = seconds(time.Since(s.began))
+	if !s.began.IsZero() {
+		s.list[s.now].Seconds = seconds(time.Duration(s.list[s.now].Seconds*float64(time.Second)) + time.Since(s.began))
 		s.began = time.Time{}
 	}
 }
@@ -275,10 +284,10 @@ func (s *steps) done() []Step {
 	return s.list
 }
 
-// current returns the name of the last step that began.
+// current returns the name of the step that began last.
 func (s *steps) current() string {
 	if len(s.list) == 0 {
 		return ""
 	}
-	return s.list[len(s.list)-1].Name
+	return s.list[s.now].Name
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/davit-sh/davit/artifact"
+	"github.com/davit-sh/davit/build"
 	"github.com/davit-sh/davit/host"
 )
 
@@ -84,7 +85,8 @@ func ExitCode(err error) int {
 	if err == nil {
 		return ExitDone
 	}
-	if e, ok := errors.AsType[*artifact.Error](err); ok && !errors.Is(e, artifact.ErrChanged) {
+	_, building := errors.AsType[*build.Error](err)
+	if e, ok := errors.AsType[*artifact.Error](err); ok && !building && !errors.Is(e, artifact.ErrChanged) {
 		return ExitUsage // a file that cannot be used is a wrong argument
 	}
 	if e, ok := errors.AsType[*Error](err); ok && e.Step == "connect" && errors.Is(err, host.ErrLost) {
@@ -107,7 +109,7 @@ var exitClasses = []struct {
 }{
 	{ExitInterrupted, []error{ErrInterrupted}},
 	{ExitDeadline, []error{context.DeadlineExceeded}},
-	{ExitUsage, []error{ErrUsage, host.ErrConfig}},
+	{ExitUsage, []error{ErrUsage, host.ErrConfig, build.ErrRecipe}},
 	{ExitConnect, []error{
 		host.ErrUnreachable, host.ErrNotSSH, host.ErrAuth, host.ErrHostKeyUnknown, host.ErrHostKeyChanged,
 	}},
@@ -119,6 +121,9 @@ var exitClasses = []struct {
 // Hint returns what err advises to do next, or "".
 func Hint(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok && e.Hint != "" {
+		return e.Hint
+	}
+	if e, ok := errors.AsType[*build.Error](err); ok && e.Hint != "" {
 		return e.Hint
 	}
 	if e, ok := errors.AsType[*host.Error](err); ok && e.Hint != "" {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/davit-sh/davit/narrate"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/davit-sh/davit/artifact"
@@ -79,8 +81,8 @@ func TestSizesForPeople(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 B", 1023: "1023 B", 1024: "1 KiB", 15 << 20: "15 MiB", 15_500_000: "14.8 MiB", 1 << 30: "1 GiB", 1<<20 - 1: "1 MiB", 3 << 40: "3 TiB",
 	} {
-		if got := Bytes(n); got != want {
-			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
+		if got := narrate.Bytes(n); got != want {
+			t.Errorf("narrate.Bytes(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/davit-sh/davit/artifact"
 	"github.com/davit-sh/davit/deadline"
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/narrate"
+	"github.com/davit-sh/davit/scripts"
 )
 
 // Install puts the executable on h and makes it current, or leaves h as it was. It is done or
@@ -26,7 +26,7 @@ func Install(ctx context.Context, h host.Host, o InstallOptions) (Receipt, error
 		}
 	}
 	i := &install{InstallOptions: o.resolved(), host: h, file: file}
-	i.receipt = Receipt{Operation: "install", Daemon: i.Name, Host: h.Name(), Size: file.Size, Started: time.Now().UTC()}
+	i.receipt = Receipt{Operation: "install", Daemon: i.Name, Host: h.Name(), Started: time.Now().UTC()}
 	limit := deadline.Limit{Label: "Install daemon", After: i.Timeout}
 	receipt, err := deadline.Value(ctx, limit, i.run)
 	if err == nil {
@@ -43,7 +43,7 @@ func Install(ctx context.Context, h host.Host, o InstallOptions) (Receipt, error
 type install struct {
 	InstallOptions
 	host host.Host
-	file *artifact.File
+	file *artifact.File // nil until it is built
 
 	conversation
 	sha256  string
@@ -55,7 +55,7 @@ type install struct {
 
 // run is the whole of it, as a story.
 func (i *install) run(ctx context.Context) (Receipt, error) {
-	narrate.Sayf(ctx, "install_start", "📦 Installing %s (%s, %s) on %s", i.Name, Bytes(i.file.Size), i.file.Needs, i.host.Name())
+	narrate.Sayf(ctx, "install_start", "📦 Installing %s on %s", i.described(), i.host.Name())
 	err := i.perform(ctx)
 	i.receipt.Steps = i.steps.done()
 	i.receipt.Seconds = seconds(time.Since(i.receipt.Started))
@@ -72,6 +72,11 @@ func (i *install) run(ctx context.Context) (Receipt, error) {
 func (i *install) perform(ctx context.Context) error {
 	if err := i.connect(ctx); err != nil {
 		return err
+	}
+	if i.Build != nil {
+		if err := i.build(ctx); err != nil {
+			return err
+		}
 	}
 	if err := i.probe(ctx); err != nil {
 		return err
@@ -91,10 +96,21 @@ func (i *install) perform(ctx context.Context) error {
 	return i.activate(ctx)
 }
 
-// connect signs in to the host, and reads the executable meanwhile.
+// described names the daemon, and what is known of its executable.
+func (i *install) described() string {
+	if i.file == nil {
+		return i.Name
+	}
+	return fmt.Sprintf("%s (%s, %s)", i.Name, narrate.Bytes(i.file.Size), i.file.Needs)
+}
+
+// connect signs in to the host, and reads the executable, if it is there, meanwhile.
 func (i *install) connect(ctx context.Context) error {
 	ctx = i.steps.begin(ctx, "connect")
 	narrate.Sayf(ctx, "connecting", "🔌 Connecting to %s", i.host.Name())
+	if i.file == nil {
+		return i.host.Connect(ctx)
+	}
 	type digest struct {
 		sha256 string
 		err    error
@@ -112,6 +128,41 @@ func (i *install) connect(ctx context.Context) error {
 	return d.err
 }
 
+// build has the executable built for what a look at the host finds. The look is a conversation of its own: while
+// a compiler works nothing of ours runs on the host, and nothing was touched there.
+func (i *install) build(ctx context.Context) error {
+	at := i.steps.begin(ctx, "probe")
+	look := scripts.Check(scripts.Place{System: i.Scope == System, Dir: i.Dir})
+	if err := i.start(at, i.host, look, i.Scope, i.Password); err != nil {
+		return err
+	}
+	f, err := i.hearFacts(at, "end")
+	if err != nil {
+		return err
+	}
+	if err := i.say(at, "bye"); err != nil {
+		return err
+	}
+	i.settle(at)
+	i.tell(at, "🔎 "+f.summary(), f)
+	if err := f.able(); err != nil {
+		return err
+	}
+	at = i.steps.begin(ctx, "build")
+	built, err := i.Build.Build(at, f.platform)
+	if err != nil {
+		return err
+	}
+	i.file = built.File
+	i.receipt.Build = &Build{Tool: built.Tool, Platform: f.platform.String(), Cached: built.Cached, Seconds: built.Seconds}
+	i.sha256, err = i.file.Digest(at)
+	return err
+}
+
+func (*install) tell(ctx context.Context, message string, f facts) {
+	narrate.Emit(ctx, narrate.Event{Action: "probe", Message: message, Attrs: f.attrs()})
+}
+
 // probe learns what the host is and has, and refuses what cannot work there.
 func (i *install) probe(ctx context.Context) error {
 	ctx = i.steps.begin(ctx, "probe")
@@ -123,13 +174,17 @@ func (i *install) probe(ctx context.Context) error {
 	if i.facts, err = i.hearFacts(ctx, "ready"); err != nil {
 		return err
 	}
-	i.receipt.Release = i.sha256
+	i.receipt.Release, i.receipt.Size = i.sha256, i.file.Size
 	if i.facts.current != i.id() {
 		i.receipt.Previous = i.facts.current
 	}
 	i.receipt.Path = i.facts.root + "/" + i.Name + "/releases/" + i.id() + "/" + i.Name
 	i.receipt.Link = i.facts.bin + "/" + i.Name
-	narrate.Emit(ctx, narrate.Event{Action: "probe", Message: "🔎 " + i.facts.summary() + ", current release: " + cmp.Or(i.facts.current, "none"), Attrs: i.facts.attrs()})
+	current := "current release: " + cmp.Or(i.facts.current, "none")
+	if i.Build == nil { // else it is told already what the host is
+		current = i.facts.summary() + ", " + current
+	}
+	i.tell(ctx, "🔎 "+current, i.facts)
 	return i.facts.suit(i.file, i.Name)
 }
 
@@ -162,9 +217,9 @@ func (i *install) transfer(ctx context.Context) error {
 
 // deliver sends the executable, but for the first bytes, which the host has.
 func (i *install) deliver(ctx context.Context, offset int64) error {
-	copying := fmt.Sprintf("📤 Copying %s (%s) to %s", i.Name, Bytes(i.file.Size), i.host.Name())
+	copying := fmt.Sprintf("📤 Copying %s (%s) to %s", i.Name, narrate.Bytes(i.file.Size), i.host.Name())
 	if offset > 0 {
-		copying += fmt.Sprintf(", which has %s of it from the last try", Bytes(offset))
+		copying += fmt.Sprintf(", which has %s of it from the last try", narrate.Bytes(offset))
 	}
 	if err := i.say(ctx, "take", fmt.Sprint(offset)); err != nil {
 		return err
@@ -208,7 +263,7 @@ func (i *install) verify(ctx context.Context) error {
 	if _, err := i.hear(ctx, "verified"); err != nil {
 		return err
 	}
-	narrate.Sayf(ctx, "verify", "✅ Verified on the host: SHA-256 %s…, %s", i.id(), Bytes(i.file.Size))
+	narrate.Sayf(ctx, "verify", "✅ Verified on the host: SHA-256 %s…, %s", i.id(), narrate.Bytes(i.file.Size))
 	return nil
 }
 
@@ -241,9 +296,9 @@ func (i *install) closing() string {
 	}
 	resumed := ""
 	if i.receipt.Resumed > 0 {
-		resumed = fmt.Sprintf(" (%s were there from the last try)", Bytes(i.receipt.Resumed))
+		resumed = fmt.Sprintf(" (%s were there from the last try)", narrate.Bytes(i.receipt.Resumed))
 	}
-	return fmt.Sprintf("🎉 Installed %s on %s: %s, %s sent%s, in %v", i.Name, i.host.Name(), i.receipt.Link, Bytes(i.receipt.Sent), resumed, took)
+	return fmt.Sprintf("🎉 Installed %s on %s: %s, %s sent%s, in %v", i.Name, i.host.Name(), i.receipt.Link, narrate.Bytes(i.receipt.Sent), resumed, took)
 }
 
 // id names the release on the host.
@@ -293,7 +348,7 @@ func (i *install) state(heard bool) string {
 	case heard && now == i.id():
 		return "the new release " + now + " is current on " + i.host.Name() + "; nothing else is left of the attempt"
 	case heard && i.kept > 0:
-		return i.host.Name() + " keeps the " + Bytes(i.kept) + " that arrived for the next try, for a day, and nothing else of the attempt; " + runs
+		return i.host.Name() + " keeps the " + narrate.Bytes(i.kept) + " that arrived for the next try, for a day, and nothing else of the attempt; " + runs
 	case heard:
 		return "nothing is left of the attempt on " + i.host.Name() + "; " + runs
 	case i.sent:
@@ -317,6 +372,8 @@ func (i *install) hint(err error) string {
 		return "change the owner or the mode, or name another directory with --dir"
 	case errors.Is(err, host.ErrLost), errors.Is(err, ErrCorrupt):
 		return "try again"
+	case errors.Is(err, context.DeadlineExceeded) && i.steps.current() == "build":
+		return "build it once without a host, with davit build, so that its parts are there; or give it more time with --timeout"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "look at the connection with: davit check " + host.Quote(i.host.Name()) + "; or give it more time with --timeout"
 	}
@@ -325,16 +382,4 @@ func (i *install) hint(err error) string {
 
 func seconds(d time.Duration) float64 {
 	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
-}
-
-// Bytes writes a size for people: "14.9 MiB".
-func Bytes(n int64) string {
-	if n < 1<<10 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n)/(1<<10), 0
-	for value >= 999.95 && unit < 3 {
-		value, unit = value/(1<<10), unit+1
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + " " + []string{"KiB", "MiB", "GiB", "TiB"}[unit]
 }

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/davit-sh/davit/artifact"
+	"github.com/davit-sh/davit/build"
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/narrate"
 	"github.com/davit-sh/davit/scripts"
 )
 
@@ -38,7 +40,10 @@ const (
 type InstallOptions struct {
 	// Binary is the path of the executable on this machine.
 	Binary string
-	// Name names the daemon; the base name of Binary if empty.
+	// Build makes the executable in place of Binary, for the platform that a look at the host finds. It
+	// may be shared by several installs, and is the caller's to close.
+	Build *build.Builder
+	// Name names the daemon; the base name of Binary, or the name that Build has, if empty.
 	Name string
 	// Scope is User if empty.
 	Scope Scope
@@ -59,7 +64,7 @@ func (o InstallOptions) Validate() error {
 	return err
 }
 
-// open validates the options and returns the executable that they name.
+// open validates the options and returns the executable that they name; nil if it is to be built.
 func (o InstallOptions) open() (*artifact.File, error) {
 	if o.Timeout < 0 {
 		return nil, usage("the time limit is %v; it must be more than 0", o.Timeout)
@@ -67,17 +72,23 @@ func (o InstallOptions) open() (*artifact.File, error) {
 	if err := validPlace(o.Scope, o.Dir); err != nil {
 		return nil, err
 	}
-	if o.Binary == "" {
-		return nil, usage("no executable is named")
+	if (o.Binary == "") == (o.Build == nil) {
+		return nil, usage("name an executable, or say how it is built")
 	}
-	if err := validName(o.resolved().Name, o.Name == ""); err != nil {
+	if err := validName(o.resolved().Name, o.Name == "" && o.Build == nil); err != nil {
 		return nil, err
+	}
+	if o.Build != nil {
+		return nil, nil
 	}
 	return artifact.Open(o.Binary)
 }
 
 // resolved returns o with what it leaves open filled in.
 func (o InstallOptions) resolved() InstallOptions {
+	if o.Name == "" && o.Build != nil {
+		o.Name = o.Build.Name()
+	}
 	o.Name = cmp.Or(o.Name, filepath.Base(o.Binary))
 	o.Scope = cmp.Or(o.Scope, User)
 	o.Timeout = cmp.Or(o.Timeout, DefaultInstallTimeout)
@@ -173,30 +184,54 @@ func (o InstallOptions) Plan(ctx context.Context) (Plan, error) {
 		return Plan{}, err
 	}
 	o = o.resolved()
-	sha256, err := file.Digest(ctx)
-	if err != nil {
-		return Plan{}, err
+	p := planned{needs: "what it is built for", size: "it"}
+	if file != nil {
+		if p.sha256, err = file.Digest(ctx); err != nil {
+			return Plan{}, err
+		}
+		p.bytes, p.needs, p.size = file.Size, file.Needs.String(), narrate.Bytes(file.Size)
 	}
+	return o.plan(p), nil
+}
+
+// planned is what is known of an executable that is to be installed.
+type planned struct {
+	sha256      string // "" if it is to be built
+	bytes       int64
+	needs, size string // in words
+}
+
+func (o InstallOptions) plan(p planned) Plan {
 	root, bin := "~/.local/share/davit", "~/.local/bin"
 	if o.Scope == System {
 		root, bin = "/opt/davit", "/usr/local/bin"
 	}
 	root = cmp.Or(o.Dir, root)
-	release := root + "/" + o.Name + "/releases/" + releaseID(sha256) + "/" + o.Name
-	plan := Plan{Lines: []string{
-		fmt.Sprintf("connect, and end within %v whatever happens", o.Timeout),
-		fmt.Sprintf("probe the host: it must run %s, have room for %s, and nothing of others at %s/%s", file.Needs, Bytes(file.Size), bin, o.Name),
+	release := root + "/" + o.Name + "/releases/" + cmp.Or(releaseID(p.sha256), "<12 hex digits of its SHA-256>") + "/" + o.Name
+	check := fmt.Sprintf("verify it there: %d bytes, SHA-256 %s", p.bytes, p.sha256)
+	plan := Plan{Lines: []string{fmt.Sprintf("connect, and end within %v whatever happens", o.Timeout)}}
+	if o.Build != nil {
+		check = "verify it there, by its size and SHA-256"
+		plan.Lines = append(plan.Lines, "look for which platform to build", fmt.Sprintf("build %s, once for each platform: %s", o.Name, o.Build.Command(artifact.Platform{})))
+		plan.Scripts = o.planScripts(scripts.Check(scripts.Place{System: o.Scope == System, Dir: o.Dir}))
+	}
+	plan.Lines = append(plan.Lines,
+		fmt.Sprintf("probe the host: it must run %s, have room for %s, and nothing of others at %s/%s", p.needs, p.size, bin, o.Name),
 		"send nothing if the release is there already, else what is missing of the executable, compressed if that is quicker",
-		fmt.Sprintf("verify it there: %d bytes, SHA-256 %s", file.Size, sha256),
-		"move it to " + release,
+		check,
+		"move it to "+release,
 		fmt.Sprintf("switch %s/%s/current to it with a rename, and link %s/%s to that", root, o.Name, bin, o.Name),
 		fmt.Sprintf("keep the newest %d releases", keptReleases),
-	}}
-	script := o.script(sha256, file.Size)
-	if o.Scope == System {
-		script = scripts.AsRoot(script, "")
-		plan.Scripts = append(plan.Scripts, PlanScript{script.Through.Name, script.Through.Text()})
+	)
+	plan.Scripts = append(plan.Scripts, o.planScripts(o.script(p.sha256, p.bytes))...)
+	return plan
+}
+
+// planScripts returns what runs for a script.
+func (o InstallOptions) planScripts(s host.Script) []PlanScript {
+	if o.Scope != System {
+		return []PlanScript{{s.Name, s.Text()}}
 	}
-	plan.Scripts = append(plan.Scripts, PlanScript{script.Name, script.Text()})
-	return plan, nil
+	s = scripts.AsRoot(s, "")
+	return []PlanScript{{s.Through.Name, s.Through.Text()}, {s.Name, s.Text()}}
 }

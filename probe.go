@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/davit-sh/davit/artifact"
+	"github.com/davit-sh/davit/narrate"
 )
 
 // facts is what a script told of its host.
@@ -105,7 +106,7 @@ func (f *facts) summary() string {
 		}
 	}
 	if f.free >= 0 {
-		parts = append(parts, Bytes(f.free)+" free")
+		parts = append(parts, narrate.Bytes(f.free)+" free")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -130,8 +131,8 @@ func (f *facts) form() string {
 	return ""
 }
 
-// suit returns nil if the host can take file as the daemon called name.
-func (f *facts) suit(file *artifact.File, name string) error {
+// able returns nil if the host can take an executable at all.
+func (f *facts) able() error {
 	if err := f.lacks(); err != nil {
 		return err
 	}
@@ -141,11 +142,19 @@ func (f *facts) suit(file *artifact.File, name string) error {
 	for _, path := range f.unwritable {
 		return fmt.Errorf("%w: %s cannot write to %s", ErrPermission, f.user, path)
 	}
+	return nil
+}
+
+// suit returns nil if the host can take file as the daemon called name.
+func (f *facts) suit(file *artifact.File, name string) error {
+	if err := f.able(); err != nil {
+		return err
+	}
 	if err := file.Fits(f.platform); err != nil {
 		return err
 	}
 	if need := file.Size - f.partial + spaceMargin; f.free >= 0 && f.free < need && !f.have {
-		return fmt.Errorf("%w: %s needs %s below %s, %s are free", ErrSpace, name, Bytes(need), f.root, Bytes(f.free))
+		return fmt.Errorf("%w: %s needs %s below %s, %s are free", ErrSpace, name, narrate.Bytes(need), f.root, narrate.Bytes(f.free))
 	}
 	return nil
 }
@@ -182,7 +191,7 @@ func (f *facts) report(host string) Report {
 		find(true, "change its owner or mode, or name another directory with --dir", "%s cannot write to %s", f.user, path)
 	}
 	if f.free >= 0 && f.free < lowSpace {
-		find(f.free < spaceMargin, "make room", "only %s are free below %s", Bytes(f.free), f.root)
+		find(f.free < spaceMargin, "make room", "only %s are free below %s", narrate.Bytes(f.free), f.root)
 	}
 	if f.form() == "" {
 		find(false, "install zstd", "neither zstd nor gzip is there: executables travel uncompressed")

@@ -17,9 +17,18 @@ type Receipt struct {
 	Sent      int64     `json:"sent"`               // bytes of it that travelled, compressed
 	Form      string    `json:"form,omitempty"`     // how most of them travelled: zstd, gzip, plain
 	Resumed   int64     `json:"resumed,omitempty"`  // bytes of the executable that an earlier try had left on the host
+	Build     *Build    `json:"build,omitempty"`    // how it was built, if it was
 	Started   time.Time `json:"started"`
 	Seconds   float64   `json:"seconds"`
 	Steps     []Step    `json:"steps"`
+}
+
+// Build says how an executable was built.
+type Build struct {
+	Tool     string  `json:"tool"`     // go, cargo, cargo zigbuild, cross, command, or prebuilt
+	Platform string  `json:"platform"` // linux/arm64
+	Cached   bool    `json:"cached"`   // the tool found nothing to do
+	Seconds  float64 `json:"seconds"`  // what it took, once for all hosts of the platform
 }
 
 // Step is a named part of an operation and the time it took.

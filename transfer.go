@@ -129,7 +129,7 @@ type lostError struct {
 }
 
 func (e *lostError) Error() string {
-	return fmt.Sprintf("connection lost after %s of %s had arrived", Bytes(e.arrived), Bytes(e.size))
+	return fmt.Sprintf("connection lost after %s of %s had arrived", narrate.Bytes(e.arrived), narrate.Bytes(e.size))
 }
 
 // Unwrap returns how it broke.

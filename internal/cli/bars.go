@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/narrate"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -176,10 +175,10 @@ func (s barState) figures() string {
 	if s.unit != "bytes" {
 		return fmt.Sprintf("%d/%d %s", s.done, s.total, s.unit)
 	}
-	text := davit.Bytes(s.done) + " of " + davit.Bytes(s.total)
+	text := narrate.Bytes(s.done) + " of " + narrate.Bytes(s.total)
 	if rate := s.rate(); rate > 0 {
 		left := time.Duration(float64(s.total-s.done) / rate * float64(time.Second))
-		text += fmt.Sprintf("  %s/s  %s to go", davit.Bytes(int64(rate)), clock(left))
+		text += fmt.Sprintf("  %s/s  %s to go", narrate.Bytes(int64(rate)), clock(left))
 	}
 	return text
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/fleet"
+	"github.com/davit-sh/davit/narrate"
 )
 
 // reportCheck prints what was seen of each host, and what could not be.
@@ -31,7 +32,7 @@ func reportCheck(u *ui, results []fleet.Result[davit.Report]) {
 func seen(u *ui, r davit.Report) []string {
 	free := ""
 	if r.Free >= 0 {
-		free = " (" + davit.Bytes(r.Free) + " free)"
+		free = " (" + narrate.Bytes(r.Free) + " free)"
 	}
 	rows := [][]string{
 		{"platform", orUnknown(r.Platform)},

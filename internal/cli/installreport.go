@@ -7,6 +7,7 @@ import (
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/fleet"
+	"github.com/davit-sh/davit/narrate"
 )
 
 // reportInstall prints how it went: what failed, then a closing or a summary.
@@ -64,14 +65,14 @@ func sent(r davit.Receipt) string {
 	case r.Outcome == davit.Restored:
 		return "nothing: the host had it"
 	case r.Form == "":
-		return "nothing: all " + davit.Bytes(r.Resumed) + " were there from the last try"
+		return "nothing: all " + narrate.Bytes(r.Resumed) + " were there from the last try"
 	}
-	text := davit.Bytes(r.Sent)
+	text := narrate.Bytes(r.Sent)
 	if r.Form != "plain" {
-		text += fmt.Sprintf(" for %s (%s)", davit.Bytes(r.Size-r.Resumed), r.Form)
+		text += fmt.Sprintf(" for %s (%s)", narrate.Bytes(r.Size-r.Resumed), r.Form)
 	}
 	if r.Resumed > 0 {
-		text += ", " + davit.Bytes(r.Resumed) + " were there from the last try"
+		text += ", " + narrate.Bytes(r.Resumed) + " were there from the last try"
 	}
 	return text
 }
@@ -95,7 +96,7 @@ func summary(results []fleet.Result[davit.Receipt]) []string {
 		}
 		outcomes[r.Value.Outcome]++
 		rows = append(rows, []string{
-			r.Host, string(r.Value.Outcome), short(r.Value.Release), davit.Bytes(r.Value.Sent), took(r.Value.Seconds),
+			r.Host, string(r.Value.Outcome), short(r.Value.Release), narrate.Bytes(r.Value.Sent), took(r.Value.Seconds),
 		})
 	}
 	var totals []string

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/narrate"
 )
 
@@ -96,7 +95,7 @@ func (b *builder) build(ctx context.Context, output, version string) error {
 		return err
 	}
 	narrate.Emit(ctx, narrate.Event{
-		Action: "build_complete", Message: fmt.Sprintf("✅ Built hello %s (%s)", version, davit.Bytes(info.Size())),
+		Action: "build_complete", Message: fmt.Sprintf("✅ Built hello %s (%s)", version, narrate.Bytes(info.Size())),
 		Attrs: map[string]any{"bytes": info.Size()},
 	})
 	return nil

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/narrate"
 )
@@ -108,13 +107,13 @@ func describe(path string) (what string, isDir bool, err error) {
 		target, err := os.Readlink(path)
 		return "→ " + target, false, err
 	}
-	return fmt.Sprintf("%v  %s", info.Mode(), davit.Bytes(info.Size())), false, nil
+	return fmt.Sprintf("%v  %s", info.Mode(), narrate.Bytes(info.Size())), false, nil
 }
 
 // showReceipts tells what each install came to.
 func (d *demo) showReceipts(ctx context.Context) {
 	for _, r := range d.receipts {
-		sent := fmt.Sprintf("%s sent for %s", davit.Bytes(r.Sent), davit.Bytes(r.Size))
+		sent := fmt.Sprintf("%s sent for %s", narrate.Bytes(r.Sent), narrate.Bytes(r.Size))
 		if r.Form != "" {
 			sent += " (" + r.Form + ")"
 		}

@@ -1,0 +1,256 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/davit-sh/davit/artifact"
+	"github.com/davit-sh/davit/narrate"
+)
+
+// Output is an executable that was built, or found.
+type Output struct {
+	File    *artifact.File
+	Tool    string  // what made it: go, cargo, cargo zigbuild, cross, command; prebuilt if nothing did
+	Cached  bool    // the tool found nothing to do
+	Seconds float64 // what it took
+}
+
+// Builder makes a daemon's executable, once for each platform, however many hosts want it. It is safe
+// for use by several goroutines at once.
+type Builder struct {
+	recipe Recipe
+	maker  maker
+	chosen string // how the maker was found, a sentence; "" if the recipe says it
+
+	mu   sync.Mutex
+	runs map[string]*run // by key of the maker
+	dir  string          // for what is made; "" until something is
+}
+
+// maker is one way to make an executable.
+type maker interface {
+	// key returns a name for what the maker depends on: of two platforms with the same key one
+	// executable serves both. It refuses what cannot be built for.
+	key(p artifact.Platform) (string, error)
+	// command is what is done, for people.
+	command(p artifact.Platform) string
+	// make makes the executable, in dir unless it has a place of its own.
+	make(ctx context.Context, p artifact.Platform, dir string) (made, error)
+}
+
+// made is what a maker made.
+type made struct {
+	path   string
+	tool   string
+	cached bool
+}
+
+// run is a build under way, or its result.
+type run struct {
+	done    chan struct{} // closed when output and err are set
+	output  Output
+	err     error
+	waiters int
+	cancel  context.CancelCauseFunc
+}
+
+// New looks at the source and returns what builds it. It refuses, with an [*Error], what cannot be built
+// for any host. The caller must call Close.
+func New(ctx context.Context, r Recipe) (*Builder, error) {
+	dir, err := filepath.Abs(r.Dir)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(dir); err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is not a directory", dir)
+		}
+	}
+	if err != nil {
+		return nil, refuse(ErrRecipe, "", "the source of %s: %w", r.Name, err)
+	}
+	r.Dir = dir
+	b := &Builder{recipe: r, runs: map[string]*run{}}
+	switch {
+	case r.Go != nil:
+		b.maker, err = newGo(r, *r.Go)
+	case r.Cargo != nil:
+		b.maker, err = newCargo(ctx, r, *r.Cargo)
+	case r.Command != nil:
+		b.maker, err = newCommand(r, *r.Command)
+	case r.Prebuilt != "":
+		b.maker, err = newPrebuilt(r)
+	default:
+		b.maker, b.chosen, err = choose(ctx, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Name returns the name of the daemon.
+func (b *Builder) Name() string { return b.recipe.Name }
+
+// Command returns what is run for a platform, for people.
+func (b *Builder) Command(p artifact.Platform) string { return b.maker.command(p) }
+
+// Chosen says how it was found out what to build, in a sentence; "" if the recipe says that.
+func (b *Builder) Chosen() string { return b.chosen }
+
+// Close removes what was made.
+func (b *Builder) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dir == "" {
+		return nil
+	}
+	dir := b.dir
+	b.dir, b.runs = "", map[string]*run{}
+	return os.RemoveAll(dir)
+}
+
+// Build returns the executable for hosts of platform p. The first caller for a platform starts the build, which is
+// told in its context; others wait for the same. The build goes on as long as somebody waits: when the context of
+// the last one ends, so does the whole process group of the build, and the error wraps the cause. Every other
+// error is an [*Error], an [*artifact.Error] for a file that cannot be used, or an [*artifact.MismatchError]. A build that
+// failed is not tried again.
+func (b *Builder) Build(ctx context.Context, p artifact.Platform) (Output, error) {
+	if p.OS == "" || p.Arch == "" {
+		return Output{}, refuse(ErrRecipe, "build it yourself, and name the file with --binary",
+			"the host does not say for which platform to build: it is %s", p)
+	}
+	key, err := b.maker.key(p)
+	if err != nil {
+		return Output{}, err
+	}
+	r, err := b.join(ctx, key, p)
+	if err != nil {
+		return Output{}, err
+	}
+	select {
+	case <-r.done:
+		return r.output, r.err
+	case <-ctx.Done():
+	}
+	if b.leave(key, r, context.Cause(ctx)) {
+		<-r.done // its processes are being ended
+	}
+	return Output{}, context.Cause(ctx)
+}
+
+// join returns the run of that key, which it starts if there is none.
+func (b *Builder) join(ctx context.Context, key string, p artifact.Platform) (*run, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.runs[key]; r != nil {
+		r.waiters++
+		select {
+		case <-r.done:
+		default:
+			narrate.Sayf(ctx, "build_wait", "⏳ Waiting for the build for %s", p)
+		}
+		return r, nil
+	}
+	if b.dir == "" {
+		dir, err := os.MkdirTemp("", "davit-build-")
+		if err != nil {
+			return nil, refuse(ErrOutput, "", "make a directory for the executable: %w", err)
+		}
+		b.dir = dir
+	}
+	dir, err := os.MkdirTemp(b.dir, "")
+	if err != nil {
+		return nil, refuse(ErrOutput, "", "make a directory for the executable: %w", err)
+	}
+	grace := graceOf(ctx)
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	r := &run{done: make(chan struct{}), waiters: 1, cancel: cancel}
+	b.runs[key] = r
+	go func() {
+		defer close(r.done)
+		r.output, r.err = b.build(withGrace(work, grace), p, dir)
+	}()
+	return r, nil
+}
+
+// leave says that one who waited does so no more, and reports whether it was the last: then the run
+// is ended, and is none that others could join.
+func (b *Builder) leave(key string, r *run, cause error) (last bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.waiters--; r.waiters > 0 {
+		return false
+	}
+	r.cancel(cause)
+	if b.runs[key] == r {
+		delete(b.runs, key)
+	}
+	return true
+}
+
+// build builds, and tells it.
+func (b *Builder) build(ctx context.Context, p artifact.Platform, dir string) (Output, error) {
+	if b.chosen != "" {
+		narrate.Sayf(ctx, "build_choice", "🧭 %s", b.chosen)
+	}
+	command, verb := b.maker.command(p), "Building"
+	if _, found := b.maker.(*prebuilt); found {
+		verb = "Looking for"
+	}
+	narrate.Emit(ctx, narrate.Event{
+		Action: "building", Message: fmt.Sprintf("🔨 %s %s for %s: %s", verb, b.recipe.Name, p, command),
+		Attrs: map[string]any{"platform": p.String(), "command": command},
+	})
+	began := time.Now()
+	m, err := b.maker.make(ctx, p, dir)
+	if err != nil {
+		return Output{}, err
+	}
+	file, err := artifact.Open(m.path)
+	if err == nil {
+		err = file.Fits(p)
+	}
+	if err != nil {
+		return Output{}, unusable(m, err)
+	}
+	took := time.Since(began).Round(time.Millisecond)
+	o := Output{File: file, Tool: m.tool, Cached: m.cached, Seconds: took.Seconds()}
+	narrate.Emit(ctx, narrate.Event{
+		Action: "build_complete", Message: "✅ " + b.closing(o, took),
+		Attrs: map[string]any{"platform": p.String(), "bytes": file.Size, "seconds": o.Seconds, "cached": o.Cached, "tool": o.Tool},
+	})
+	return o, nil
+}
+
+func (b *Builder) closing(o Output, took time.Duration) string {
+	size := narrate.Bytes(o.File.Size)
+	switch {
+	case o.Tool == prebuiltTool:
+		return fmt.Sprintf("Found %s (%s, %s): %s", b.recipe.Name, size, o.File.Needs, o.File.Path)
+	case o.Cached:
+		return fmt.Sprintf("%s is built already (%s, %s), in %v", b.recipe.Name, size, o.File.Needs, took)
+	}
+	return fmt.Sprintf("Built %s (%s, %s) in %v", b.recipe.Name, size, o.File.Needs, took)
+}
+
+// unusable returns the error of a file that was made, or found, and is of no use.
+func unusable(m made, err error) error {
+	if m.tool == prebuiltTool {
+		return err
+	}
+	e := &Error{Kind: ErrOutput, Err: fmt.Errorf("%s succeeded, but: %w", m.tool, err)}
+	if mismatch, ok := errors.AsType[*artifact.MismatchError](err); ok {
+		e.Hint = mismatch.Hint
+		if m.tool == commandTool {
+			e.Hint = "have the command build for $DAVIT_OS/$DAVIT_ARCH (and $DAVIT_LIBC)"
+		}
+	} else if bad, ok := errors.AsType[*artifact.Error](err); ok {
+		e.Hint = bad.Hint
+	}
+	return e
+}

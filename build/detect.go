@@ -1,0 +1,142 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	gobuild "go/build"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// choose finds out what to build where the recipe does not say it, and tells how.
+func choose(ctx context.Context, r Recipe) (maker, string, error) {
+	if exists(filepath.Join(r.Dir, "Cargo.toml")) {
+		m, err := newCargo(ctx, r, Cargo{})
+		if err == nil {
+			return m, "There is a Cargo.toml, and it has the bin " + m.Bin, nil
+		}
+		if above(r.Dir, "go.mod") == "" || !errors.Is(err, ErrRecipe) {
+			return nil, "", err
+		}
+	}
+	if above(r.Dir, "go.mod") == "" {
+		return nil, "", refuse(ErrRecipe, "say in build of the manifest how "+r.Name+" is made: go, cargo, command or prebuilt",
+			"%s has neither a go.mod nor a Cargo.toml", r.Dir)
+	}
+	pkg, why, err := goPackage(r)
+	if err != nil {
+		return nil, "", err
+	}
+	m, err := newGo(r, Go{Package: pkg})
+	return m, why, err
+}
+
+// goPackage returns the package of the program, and why it is that one.
+func goPackage(r Recipe) (pkg, why string, err error) {
+	mains, err := mainPackages(r.Dir)
+	switch {
+	case err != nil:
+		return "", "", refuse(ErrRecipe, "", "look for a program in Go: %w", err)
+	case len(mains) == 0:
+		return "", "", refuse(ErrRecipe, "say in build.go.package where the program is", "there is no package main below %s", r.Dir)
+	case len(mains) == 1:
+		return mains[0], fmt.Sprintf("There is a go.mod, and the one package main is %s", mains[0]), nil
+	}
+	for _, pkg := range []string{"./cmd/" + r.Name, "./" + r.Name} {
+		if slices.Contains(mains, pkg) {
+			return pkg, fmt.Sprintf("There is a go.mod; of %d packages main %s has the name of the daemon", len(mains), pkg), nil
+		}
+	}
+	var named []string
+	for _, pkg := range mains {
+		if filepath.Base(filepath.Join(r.Dir, pkg)) == r.Name {
+			named = append(named, pkg)
+		}
+	}
+	if len(named) == 1 {
+		return named[0], fmt.Sprintf("There is a go.mod; of %d packages main %s has the name of the daemon", len(mains), named[0]), nil
+	}
+	return "", "", refuse(ErrRecipe, "say which in build.go.package: "+list(mains), "there are %d packages main below %s, and which is %s is not clear", len(mains), r.Dir, r.Name)
+}
+
+// list writes the first of many names.
+func list(names []string) string {
+	const shown = 10
+	if len(names) > shown {
+		return strings.Join(names[:shown], ", ") + fmt.Sprintf(" and %d more", len(names)-shown)
+	}
+	return strings.Join(names, ", ")
+}
+
+// mostFolders bounds the search for programs: a source tree that is larger says where they are.
+const mostFolders = 20_000
+
+// mainPackages returns the packages main of the module that dir is in, at dir and below: ".", "./cmd/worker".
+func mainPackages(dir string) ([]string, error) {
+	var mains []string
+	folders := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && path == dir:
+			return err
+		case err != nil, !d.IsDir():
+			return nil
+		case path != dir && (skipped(d.Name()) || exists(filepath.Join(path, "go.mod"))):
+			return fs.SkipDir
+		}
+		if folders++; folders > mostFolders {
+			return fmt.Errorf("%s has more than %d folders; say in build.go.package where the program is", dir, mostFolders)
+		}
+		if hasMain(path) {
+			rel, err := filepath.Rel(dir, path)
+			if err != nil {
+				return err
+			}
+			mains = append(mains, "./"+strings.TrimPrefix(filepath.ToSlash(rel), "."))
+		}
+		return nil
+	})
+	return mains, err
+}
+
+// skipped are folders that the go command does not look into, and those that may be huge.
+func skipped(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") ||
+		slices.Contains([]string{"testdata", "vendor", "node_modules", "target"}, name)
+}
+
+// hasMain reports whether the files of a directory are a package main, here or on a Linux host.
+func hasMain(dir string) bool {
+	for _, system := range []string{"linux", runtime.GOOS} {
+		context := gobuild.Default
+		context.GOOS, context.CgoEnabled = system, true
+		if pkg, err := context.ImportDir(dir, 0); err == nil && pkg.Name == "main" {
+			return true
+		}
+	}
+	return false
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// above returns the path of the file of that name in dir or the nearest folder above it; "" if there is none.
+func above(dir, name string) string {
+	for {
+		if path := filepath.Join(dir, name); exists(path) {
+			return path
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return ""
+		}
+		dir = up
+	}
+}

@@ -1,0 +1,128 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/davit-sh/davit/deadline"
+	"github.com/davit-sh/davit/narrate"
+)
+
+// tailLines is how many of the last lines of a failed build its error keeps.
+const tailLines = 40
+
+// tail is a sink that keeps the last lines of output.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+	first string // of all lines, the one that most likely says what is wrong
+}
+
+// Prompt implements [narrate.Prompt].
+func (*tail) Prompt() {}
+
+// Emit implements [narrate.Sink].
+func (t *tail) Emit(e narrate.Event) error {
+	if e.Kind != narrate.Output {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	line := strings.TrimSpace(e.Message)
+	if t.first == "" && tells(line) {
+		t.first = line
+	}
+	if t.lines = append(t.lines, e.Message); len(t.lines) > 2*tailLines {
+		t.lines = append(t.lines[:0], t.lines[len(t.lines)-tailLines:]...)
+	}
+	return nil
+}
+
+// tells reports whether a compiler's line looks like the one that says what is wrong: an error of
+// rustc or cc, or a place in a file of Go.
+func tells(line string) bool {
+	return strings.HasPrefix(line, "error") || strings.Contains(line, ": error: ") ||
+		strings.Contains(line, ".go:") && !strings.HasPrefix(line, "#")
+}
+
+// most is the greatest length of a compiler's line in an error.
+const most = 300
+
+// said returns what the build printed: the line that counts and the last lines.
+func (t *tail) said() (line string, lines []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines = t.lines[max(0, len(t.lines)-tailLines):]
+	line = t.first
+	for i := len(lines) - 1; i >= 0 && line == ""; i-- {
+		line = strings.TrimSpace(lines[i])
+	}
+	if runes := []rune(line); len(runes) > most {
+		line = string(runes[:most]) + "…"
+	}
+	return line, lines
+}
+
+// execute runs a command of the build to its end and tells what it prints. what names it in errors.
+func execute(ctx context.Context, what string, cmd *exec.Cmd) error {
+	var printed tail
+	err := narrate.Capture(narrate.WithSink(ctx, &printed), cmd, narrate.CaptureOptions{Grace: graceFrom(ctx)})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	exit, ran := errors.AsType[*exec.ExitError](err)
+	if !ran {
+		return &Error{Kind: ErrFailed, Err: err}
+	}
+	line, lines := printed.said()
+	if line == "" {
+		return &Error{Kind: ErrFailed, Err: fmt.Errorf("%s failed (%v) and said nothing", what, exit)}
+	}
+	return &Error{Kind: ErrFailed, Err: fmt.Errorf("%s failed (%v): %s", what, exit, line), Output: lines}
+}
+
+// environment returns our environment with additions, the later ones of which win.
+func environment(additions ...[]string) []string {
+	env := os.Environ()
+	for _, more := range additions {
+		env = append(env, more...)
+	}
+	return env
+}
+
+// lookPath finds a tool, or says how to get it.
+func lookPath(tool, get string) (string, error) {
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		return "", refuse(ErrTool, get, "there is no %s on this machine: %w", tool, err)
+	}
+	return path, nil
+}
+
+type graceKey struct{}
+
+// graceOf returns how long the processes of a build may take to end when ctx does: half of the time that
+// its limit keeps for that, so that those which do not listen are ended within it, too.
+func graceOf(ctx context.Context) time.Duration {
+	end, ends := ctx.Deadline()
+	left, limited := deadline.Remaining(ctx)
+	if !ends || !limited {
+		return narrate.DefaultGrace
+	}
+	return min(narrate.DefaultGrace, max((left-time.Until(end))/2, time.Millisecond))
+}
+
+func withGrace(ctx context.Context, grace time.Duration) context.Context {
+	return context.WithValue(ctx, graceKey{}, grace)
+}
+
+func graceFrom(ctx context.Context) time.Duration {
+	grace, _ := ctx.Value(graceKey{}).(time.Duration)
+	return grace
+}
