@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/davit-sh/davit"
@@ -73,7 +74,7 @@ func TestInstallBuildsForTheHost(t *testing.T) {
 	if r.Build == nil || r.Build.Tool != "command" || r.Build.Cached || r.Size != 23 || r.Daemon != "worker" {
 		t.Errorf("receipt: %+v, build %+v", r, r.Build)
 	}
-	if got := h.Run(".local/bin/worker"); got != "at work" {
+	if got := h.Run(".local/bin/worker"); strings.TrimSpace(got) != "at work" {
 		t.Errorf("it says %q", got)
 	}
 }
