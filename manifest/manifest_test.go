@@ -20,7 +20,7 @@ func environment(name string) (string, bool) {
 	return value, set
 }
 
-func manifests(t *testing.T, pattern string) map[string][]byte {
+func manifests(t testing.TB, pattern string) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {

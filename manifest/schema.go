@@ -128,7 +128,7 @@ func refineFields(s *jsonschema.Schema, t reflect.Type) {
 	}
 	for i, a := range choices {
 		for _, b := range choices[:i] {
-			both := &jsonschema.Schema{Required: []string{b.Required[0], a.Required[0]}}
+			both := &jsonschema.Schema{Type: "object", Required: []string{b.Required[0], a.Required[0]}}
 			s.AllOf = append(s.AllOf, &jsonschema.Schema{Not: both})
 		}
 	}
