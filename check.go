@@ -106,14 +106,9 @@ func (c *check) look(ctx context.Context) (Report, error) {
 	if err := c.host.Connect(at); err != nil {
 		return Report{}, err
 	}
-	at = c.steps.begin(ctx, "probe")
-	if err := c.start(at, c.host, scripts.Check(scripts.Place{System: c.Scope == System, Dir: c.Dir}), c.Scope, c.Password); err != nil {
-		return Report{}, err
-	}
-	f, err := c.hearFacts(at, "end")
+	f, err := c.conversation.look(c.steps.begin(ctx, "probe"), c.host, scripts.Place{System: c.Scope == System, Dir: c.Dir}, c.Scope, c.Password)
 	if err != nil {
 		return Report{}, err
 	}
-	narrate.Emit(at, narrate.Event{Action: "probe", Message: "🔎 " + f.summary(), Attrs: f.attrs()})
 	return f.report(c.host.Name()), c.talk.Close()
 }

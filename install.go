@@ -132,11 +132,7 @@ func (i *install) connect(ctx context.Context) error {
 // a compiler works nothing of ours runs on the host, and nothing was touched there.
 func (i *install) build(ctx context.Context) error {
 	at := i.steps.begin(ctx, "probe")
-	look := scripts.Check(scripts.Place{System: i.Scope == System, Dir: i.Dir})
-	if err := i.start(at, i.host, look, i.Scope, i.Password); err != nil {
-		return err
-	}
-	f, err := i.hearFacts(at, "end")
+	f, err := i.look(at, i.host, scripts.Place{System: i.Scope == System, Dir: i.Dir}, i.Scope, i.Password)
 	if err != nil {
 		return err
 	}
@@ -144,7 +140,6 @@ func (i *install) build(ctx context.Context) error {
 		return err
 	}
 	i.settle(at)
-	i.tell(at, "🔎 "+f.summary(), f)
 	if err := f.able(); err != nil {
 		return err
 	}
@@ -157,10 +152,6 @@ func (i *install) build(ctx context.Context) error {
 	i.receipt.Build = &Build{Tool: built.Tool, Platform: f.platform.String(), Cached: built.Cached, Seconds: built.Seconds}
 	i.sha256, err = i.file.Digest(at)
 	return err
-}
-
-func (*install) tell(ctx context.Context, message string, f facts) {
-	narrate.Emit(ctx, narrate.Event{Action: "probe", Message: message, Attrs: f.attrs()})
 }
 
 // probe learns what the host is and has, and refuses what cannot work there.
@@ -184,7 +175,7 @@ func (i *install) probe(ctx context.Context) error {
 	if i.Build == nil { // else it is told already what the host is
 		current = i.facts.summary() + ", " + current
 	}
-	i.tell(ctx, "🔎 "+current, i.facts)
+	narrate.Emit(ctx, narrate.Event{Action: "probe", Message: "🔎 " + current, Attrs: i.facts.attrs()})
 	return i.facts.suit(i.file, i.Name)
 }
 

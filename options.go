@@ -24,8 +24,8 @@ import (
 // DefaultInstallTimeout is the time that an install has, all of it.
 const DefaultInstallTimeout = 5 * time.Minute
 
-// keptReleases is how many releases of a daemon stay on a host.
-const keptReleases = 5
+// DefaultKeep is how many releases of a daemon stay on a host.
+const DefaultKeep = 5
 
 // Scope says for whom on the host a daemon is installed.
 type Scope string
@@ -50,6 +50,8 @@ type InstallOptions struct {
 	// Dir is the directory on the host that holds the daemon's directory, in place of
 	// ~/.local/share/davit or /opt/davit. It is absolute, or begins with ~/.
 	Dir string
+	// Keep is how many releases stay on the host, the current one among them; DefaultKeep if 0. Less is refused.
+	Keep int
 	// Timeout is the hard limit; DefaultInstallTimeout if 0. Less is refused.
 	Timeout time.Duration
 	// Password is asked for the password of sudo when it needs one; nil never asks, and such a
@@ -68,6 +70,9 @@ func (o InstallOptions) Validate() error {
 func (o InstallOptions) open() (*artifact.File, error) {
 	if o.Timeout < 0 {
 		return nil, usage("the time limit is %v; it must be more than 0", o.Timeout)
+	}
+	if o.Keep < 0 {
+		return nil, usage("%d releases are to be kept; it must be at least 1", o.Keep)
 	}
 	if err := validPlace(o.Scope, o.Dir); err != nil {
 		return nil, err
@@ -91,6 +96,7 @@ func (o InstallOptions) resolved() InstallOptions {
 	}
 	o.Name = cmp.Or(o.Name, filepath.Base(o.Binary))
 	o.Scope = cmp.Or(o.Scope, User)
+	o.Keep = cmp.Or(o.Keep, DefaultKeep)
 	o.Timeout = cmp.Or(o.Timeout, DefaultInstallTimeout)
 	return o
 }
@@ -133,7 +139,7 @@ func usage(format string, args ...any) error {
 // script returns the conversation that installs the release of so many bytes.
 func (o InstallOptions) script(sha256 string, size int64) host.Script {
 	return scripts.Install(scripts.Place{System: o.Scope == System, Dir: o.Dir}, scripts.Release{
-		Name: o.Name, SHA256: sha256, Size: size, Keep: keptReleases,
+		Name: o.Name, SHA256: sha256, Size: size, Keep: o.Keep,
 		Random: strings.ToLower(rand.Text()[:10]), Holder: whoami(), Line: logLine("install", sha256),
 	})
 }
@@ -221,7 +227,7 @@ func (o InstallOptions) plan(p planned) Plan {
 		check,
 		"move it to "+release,
 		fmt.Sprintf("switch %s/%s/current to it with a rename, and link %s/%s to that", root, o.Name, bin, o.Name),
-		fmt.Sprintf("keep the newest %d releases", keptReleases),
+		fmt.Sprintf("keep the newest %d releases", o.Keep),
 	)
 	plan.Scripts = append(plan.Scripts, o.planScripts(o.script(p.sha256, p.bytes))...)
 	return plan

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"github.com/davit-sh/davit/artifact"
+	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/narrate"
+	"github.com/davit-sh/davit/scripts"
 )
 
 // facts is what a script told of its host.
@@ -46,6 +48,18 @@ func (c *conversation) hearFacts(ctx context.Context, last string) (facts, error
 			return f, c.endedWith(w)
 		}
 	}
+}
+
+// look starts a script that only looks, and returns what it tells. The script ends with its input.
+func (c *conversation) look(ctx context.Context, h host.Host, p scripts.Place, scope Scope, ask passwordFunc) (facts, error) {
+	if err := c.start(ctx, h, scripts.Check(p), scope, ask); err != nil {
+		return facts{}, err
+	}
+	f, err := c.hearFacts(ctx, "end")
+	if err == nil {
+		narrate.Emit(ctx, narrate.Event{Action: "probe", Message: "🔎 " + f.summary(), Attrs: f.attrs()})
+	}
+	return f, err
 }
 
 // add takes one fact, "KEY VALUE". What it does not know or cannot read stays unknown.

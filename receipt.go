@@ -40,9 +40,10 @@ type Step struct {
 // Outcome says what an operation came to.
 type Outcome string
 
-// The outcomes of an install.
+// The outcomes of operations.
 const (
 	Installed Outcome = "installed"  // a new release is current
 	UpToDate  Outcome = "up to date" // it was current already, nothing was sent
+	Built     Outcome = "built"      // an executable was built, and put on this machine
 	Restored  Outcome = "restored"   // it was on the host already and is current again, nothing was sent
 )

@@ -100,22 +100,32 @@ func (c *cargo) ask(ctx context.Context, tool string, args ...string) ([]byte, e
 // bin is a program of a workspace.
 type bin struct{ pkg, name string }
 
-// choose says which of the workspace's programs it is.
-func (c *cargo) choose(m metadata) error {
-	var bins []bin
-	defaultRun := ""
+// bins returns the programs of a package, or of all.
+func (m metadata) bins(pkg string) (all []bin) {
 	for _, p := range m.Packages {
-		if c.Package != "" && p.Name != c.Package {
-			continue
-		}
-		defaultRun = cmp.Or(defaultRun, p.DefaultRun)
 		for _, t := range p.Targets {
-			if slices.Contains(t.Kind, "bin") {
-				bins = append(bins, bin{p.Name, t.Name})
+			if slices.Contains(t.Kind, "bin") && (pkg == "" || p.Name == pkg) {
+				all = append(all, bin{p.Name, t.Name})
 			}
 		}
 	}
-	for _, name := range []string{c.Bin, c.recipe.Name, defaultRun} {
+	return all
+}
+
+// defaultRun returns the program that a package, or the first that says it, runs if none is named.
+func (m metadata) defaultRun(pkg string) string {
+	for _, p := range m.Packages {
+		if p.DefaultRun != "" && (pkg == "" || p.Name == pkg) {
+			return p.DefaultRun
+		}
+	}
+	return ""
+}
+
+// choose says which of the workspace's programs it is.
+func (c *cargo) choose(m metadata) error {
+	bins := m.bins(c.Package)
+	for _, name := range []string{c.Bin, c.recipe.Name, m.defaultRun(c.Package)} {
 		var found []bin
 		for _, b := range bins {
 			if name != "" && b.name == name {

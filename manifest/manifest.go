@@ -303,3 +303,12 @@ func (e *unknownError) short() string { return fmt.Sprintf("%v %s", e.kind, quot
 
 // Unwrap returns the kinds of the error.
 func (e *unknownError) Unwrap() []error { return []error{e.kind, davit.ErrUsage} }
+
+// Meant returns the host that an unknown name is most likely a misspelling of, or "".
+func (m *Manifest) Meant(name string) string {
+	var all []string
+	for _, h := range m.hosts {
+		all = append(all, h.Name)
+	}
+	return nearest(name, all)
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -81,7 +82,33 @@ func setUp(env *testscript.Env, hosts map[string]*testhost.Host) error {
 	env.Setenv("SSH_CONFIG", path)
 	env.Setenv("LANG", "C.UTF-8")
 	env.Setenv("GORACE", hasty)
+	if err := tools(env); err != nil {
+		return err
+	}
 	return os.WriteFile(path, []byte(config.String()), 0o600)
+}
+
+// tools lets a story compile: with the caches of whoever runs the tests, but for Davit's own.
+func tools(env *testscript.Env) error {
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPATH").Output()
+	if err != nil {
+		return fmt.Errorf("go env: %w", err)
+	}
+	var values map[string]string
+	if err := json.Unmarshal(out, &values); err != nil {
+		return err
+	}
+	for name, value := range values {
+		env.Setenv(name, value)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return err
+	}
+	env.Setenv("CARGO_HOME", cmp.Or(os.Getenv("CARGO_HOME"), filepath.Join(home, ".cargo")))
+	env.Setenv("RUSTUP_HOME", cmp.Or(os.Getenv("RUSTUP_HOME"), filepath.Join(home, ".rustup")))
+	env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
+	return nil
 }
 
 // exits runs a program that must end with an exit code: exits 7 davit install …

@@ -15,6 +15,7 @@ type check struct {
 	std Streams
 	connection
 	output
+	project
 	Scope   string
 	Dir     string
 	Timeout time.Duration
@@ -23,12 +24,13 @@ type check struct {
 func newCheck(std Streams) *cobra.Command {
 	c := &check{std: std}
 	cmd := &cobra.Command{
-		Use:   "check HOST...",
+		Use:   "check [HOST...]",
 		Short: "Look at hosts: what is there, and what would be in the way of an install",
 		Long: `Check connects to each host and shows what an install would find there. It changes nothing.
 The exit code is 5 if an install would fail.`,
 		Example: `  davit check me@gpu-1
-  davit check me@gpu-1 me@gpu-2 --scope system`,
+  davit check me@gpu-1 me@gpu-2 --scope system
+  davit check @rack=a                     hosts of davit.yaml with that label; --all for all`,
 		Args: c.args,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.Run(cmd.Context()) },
 	}
@@ -37,13 +39,15 @@ The exit code is 5 if an install would fail.`,
 	f.DurationVar(&c.Timeout, "timeout", davit.DefaultCheckTimeout, "hard time limit for each host")
 	f.StringVar(&c.Scope, "scope", string(davit.User), "`WHOM` an install would be for: user, or system (through sudo or doas)")
 	f.StringVar(&c.Dir, "dir", "", "`DIRECTORY` on the host that would hold releases")
+	f.BoolVar(&c.All, "all", false, "look at all hosts of the manifest")
+	c.project.flags(f)
 	c.connection.flags(f)
 	c.output.flags(f)
 	return cmd
 }
 
 func (c *check) args(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
+	if len(args) == 0 && !c.All {
 		return usagef(helpFor(cmd), "name at least one host")
 	}
 	c.Hosts = args
@@ -60,7 +64,10 @@ func (c *check) Run(ctx context.Context) error {
 	if err := asUsage(o.Validate()); err != nil {
 		return err
 	}
-	hosts, err := c.open(u.ask())
+	if err := c.find(); err != nil {
+		return err
+	}
+	hosts, err := c.open(c.manifest, u.ask())
 	if err != nil {
 		return err
 	}

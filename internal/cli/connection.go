@@ -2,12 +2,18 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/davit-sh/davit/fleet"
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/host/local"
 	"github.com/davit-sh/davit/host/openssh"
 	"github.com/davit-sh/davit/host/ssh"
+	"github.com/davit-sh/davit/manifest"
 	"github.com/spf13/pflag"
 )
 
@@ -30,6 +36,7 @@ type connection struct {
 	AcceptNewHostKeys bool
 	SSH               string
 	Parallel          int
+	All               bool // hosts of the manifest
 }
 
 func (c *connection) flags(f *pflag.FlagSet) {
@@ -41,45 +48,110 @@ func (c *connection) flags(f *pflag.FlagSet) {
 	f.IntVar(&c.Parallel, "parallel", fleet.DefaultParallel, "work on `N` hosts at once")
 }
 
-// open returns the hosts, in the order given, none of them connected. ask may be nil. The
-// caller closes them. Its errors are usage errors.
-func (c *connection) open(ask func(context.Context, string) (string, error)) ([]host.Host, error) {
+// open returns the hosts, in the order given, none of them connected. A word may name hosts of the manifest, which
+// may be nil, as may ask. The caller closes them. Its errors are usage errors.
+func (c *connection) open(m *manifest.Manifest, ask asking) ([]host.Host, error) {
 	if c.Parallel < 1 {
 		return nil, usagef("", "--parallel is %d; it must be at least 1", c.Parallel)
 	}
 	if c.SSH != native && c.SSH != withOpenSSH {
 		return nil, usagef("leave it out, or say --ssh "+withOpenSSH, "--ssh is %q; it must be %s or %s", c.SSH, native, withOpenSSH)
 	}
+	wanted, err := c.wanted(m)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	if len(wanted) == 0 {
+		return nil, usagef("name a host as ssh takes it, or list hosts in "+manifest.FileName, "--all: no manifest lists hosts")
+	}
 	var hosts []host.Host
-	named := map[string]bool{}
-	for _, target := range c.Hosts {
-		h, err := c.host(target, ask)
+	for _, w := range wanted {
+		h, err := c.host(w, ask)
 		if err != nil {
 			return nil, asUsage(err)
 		}
-		if named[h.Name()] {
+		if w.Name != "" {
+			h = named{h, w.Name}
+		}
+		if slices.Contains(names(hosts), h.Name()) {
 			return nil, usagef("name each host once", "%s is named twice", h.Name())
 		}
-		named[h.Name()] = true
 		hosts = append(hosts, h)
 	}
 	return hosts, nil
 }
 
-func (c *connection) host(target string, ask func(context.Context, string) (string, error)) (host.Host, error) {
+// wanted returns the hosts that the words mean, in the order given; those that are none of the manifest's have no
+// name. A host that several words mean is there once, unless it is named twice.
+func (c *connection) wanted(m *manifest.Manifest) ([]manifest.Host, error) {
+	var all []manifest.Host
+	if m == nil {
+		m = &manifest.Manifest{}
+	}
+	chosen := map[string]bool{} // by name
+	if c.All {
+		all = m.Hosts()
+	}
+	for _, h := range all {
+		chosen[h.Name] = true
+	}
+	for _, word := range c.Hosts {
+		hosts, err := m.Select([]string{word}, false)
+		switch {
+		case errors.Is(err, manifest.ErrUnknownHost) && m.Meant(word) != "":
+			return nil, fmt.Errorf("%w; write ssh://%s for one that is not in %s", err, word, m.Path)
+		case errors.Is(err, manifest.ErrUnknownHost):
+			hosts = []manifest.Host{{Address: word}}
+		case errors.Is(err, manifest.ErrUnknownLabel) && m.Path == "":
+			return nil, fmt.Errorf("%s chooses among the hosts of a manifest, and %w", word, manifest.ErrNotFound)
+		case err != nil:
+			return nil, err
+		}
+		for _, h := range hosts {
+			if h.Name != "" && chosen[h.Name] && strings.HasPrefix(word, "@") {
+				continue
+			}
+			chosen[h.Name] = true
+			all = append(all, h)
+		}
+	}
+	return all, nil
+}
+
+type asking = func(context.Context, string) (string, error)
+
+func (c *connection) host(h manifest.Host, ask asking) (host.Host, error) {
+	identities := slices.Concat(c.Identities, h.Identities)
 	switch {
-	case target == localName:
+	case h.Address == localName:
 		return local.New(), nil
 	case c.SSH == withOpenSSH:
-		return openssh.New(target, openssh.Options{
-			ConfigFile: c.SSHConfig, Identities: c.Identities, PasswordFile: c.PasswordFile,
+		return openssh.New(h.Address, openssh.Options{
+			ConfigFile: c.SSHConfig, Identities: identities, PasswordFile: c.PasswordFile,
 			AcceptNewHostKeys: c.AcceptNewHostKeys, Prompt: ask,
 		})
 	}
-	return ssh.New(target, ssh.Options{
-		ConfigFile: c.SSHConfig, Identities: c.Identities, PasswordFile: c.PasswordFile,
+	return ssh.New(h.Address, ssh.Options{
+		ConfigFile: c.SSHConfig, Identities: identities, PasswordFile: c.PasswordFile,
 		AcceptNewHostKeys: c.AcceptNewHostKeys, Prompt: ask,
 	})
+}
+
+// named is a host that is called what the manifest calls it.
+type named struct {
+	host.Host
+	name string
+}
+
+// Name returns that name.
+func (n named) Name() string { return n.name }
+
+// RoundTrip implements [host.Measured] where the host does.
+func (n named) RoundTrip() time.Duration {
+	if m, ok := n.Host.(host.Measured); ok {
+		return m.RoundTrip()
+	}
+	return 0
 }
 
 // names returns what the hosts are called.

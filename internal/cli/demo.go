@@ -39,7 +39,7 @@ func (c *demonstrate) Run(ctx context.Context) error {
 	err := demo.Run(ctx, ".")
 	u.end(ctx, err, nil)
 	if err != nil {
-		printFailure(u.std.Err, err, u.ErrColor)
+		u.printFailure(err)
 	}
 	return done(davit.ExitCode(err))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/fleet"
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/manifest"
 	"github.com/davit-sh/davit/narrate"
 	"github.com/spf13/cobra"
 )
@@ -18,6 +19,8 @@ type install struct {
 	std Streams
 	connection
 	output
+	project
+	What    string // the path of an executable, or a daemon of the manifest
 	Binary  string
 	Name    string
 	Scope   string
@@ -25,29 +28,41 @@ type install struct {
 	Timeout time.Duration
 	Job     string
 	DryRun  bool
+
+	said func(flag string) bool // whether the user gave it
 }
 
 func newInstall(std Streams) *cobra.Command {
 	c := &install{std: std}
 	cmd := &cobra.Command{
-		Use:   "install BINARY HOST...",
-		Short: "Put an executable on hosts and make it the current release",
-		Long: `Install sends the executable, verifies it on the host and switches to it, all of it inside
-the time limit. After any failure the host runs exactly what it ran before.
+		Use:   "install DAEMON|BINARY [HOST...]",
+		Short: "Build a daemon, or take an executable, put it on hosts and make it the current release",
+		Long: `Install builds the daemon for each host's platform, sends it, verifies it on the host and switches to it, all
+of it inside the time limit. After any failure the host runs exactly what it ran before.
 
-BINARY is the path of an executable and has a slash in it: ./worker. HOST is what ssh takes
-(user@name, user@name:port, ssh://…, an alias of ssh_config), or local for this machine.
-Several hosts are worked on side by side, each within a limit of its own.`,
-		Example: `  davit install ./worker me@gpu-1
+DAEMON is one of ` + manifest.FileName + ` ("davit init" writes one). What has a slash in it is BINARY, the path of an
+executable: ./worker. HOST is what ssh takes (user@name, user@name:port, ssh://…, an alias of ssh_config), a host of the
+manifest, @label=value for those that have that label, or local for this machine. A daemon may say itself where it runs.
+Several hosts are worked on side by side, each within a limit of its own; a daemon is built once for each platform.`,
+		Example: `  davit install worker me@gpu-1
+  davit install worker @rack=a
+  davit install worker --all
+  davit install ./worker me@gpu-1
   davit install ./build/worker-linux --name worker me@gpu-1 me@gpu-2
   davit install ./worker me@gpu-1 --dry-run`,
 		Args: c.args,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.Run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.said = cmd.Flags().Changed
+			return c.Run(cmd.Context())
+		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
+	f.StringVar(&c.Binary, "binary", "", "`FILE` to install as DAEMON; nothing is built")
+	f.BoolVar(&c.All, "all", false, "install on all hosts of the manifest")
+	c.project.flags(f)
 	f.StringVar(&c.Name, "name", "", "`NAME` of the daemon; the base name of BINARY unless given")
-	f.DurationVar(&c.Timeout, "timeout", davit.DefaultInstallTimeout, "hard time limit for each host")
+	f.DurationVar(&c.Timeout, "timeout", davit.DefaultInstallTimeout, "hard time limit for each host, build and all; the manifest may say another")
 	f.StringVar(&c.Scope, "scope", string(davit.User), "`WHOM` to install for: user, or system (through sudo or doas)")
 	f.StringVar(&c.Dir, "dir", "", "`DIRECTORY` on the host that holds releases, in place of ~/.local/share/davit or /opt/davit")
 	f.BoolVar(&c.DryRun, "dry-run", false, "print what would be done, and the very scripts, and connect to nobody")
@@ -58,24 +73,31 @@ Several hosts are worked on side by side, each within a limit of its own.`,
 }
 
 func (c *install) args(cmd *cobra.Command, args []string) error {
-	if len(args) < 2 {
-		return usagef(helpFor(cmd), "name an executable and at least one host")
+	if len(args) == 0 {
+		return usagef(helpFor(cmd), "name a daemon of the manifest, or an executable, and hosts")
 	}
-	c.Binary, c.Hosts = args[0], args[1:]
+	c.What, c.Hosts = args[0], args[1:]
 	return nil
 }
 
 // Run installs.
 func (c *install) Run(ctx context.Context) error {
-	o := davit.InstallOptions{
-		Binary: c.Binary, Name: c.Name, Scope: davit.Scope(c.Scope), Dir: c.Dir, Timeout: c.Timeout,
+	if c.Timeout <= 0 {
+		return usagef("say how long it may take: --timeout 5m", "--timeout is %v; it must be more than 0", c.Timeout)
 	}
 	u := newUI(c.std, c.output)
-	o.Password = u.ask()
-	if err := c.validate(o); err != nil {
+	ctx, o, err := c.options(ctx)
+	if err != nil {
 		return err
 	}
-	hosts, err := c.open(u.ask())
+	if o.Build != nil {
+		defer o.Build.Close()
+	}
+	o.Password = u.ask()
+	if err := asUsage(o.Validate()); err != nil {
+		return err
+	}
+	hosts, err := c.open(c.manifest, u.ask())
 	if err != nil {
 		return err
 	}
@@ -94,27 +116,79 @@ func (c *install) Run(ctx context.Context) error {
 	return done(fleet.ExitCode(results))
 }
 
-// validate finds what is wrong whatever the hosts. Its errors are usage errors.
-func (c *install) validate(o davit.InstallOptions) error {
-	if err := isPath(c.Binary); err != nil {
-		return err
+// options returns what to install, and a context that knows the secrets of that. It fills in the hosts that the
+// daemon names itself. Its caller closes what builds.
+func (c *install) options(ctx context.Context) (context.Context, davit.InstallOptions, error) {
+	o := davit.InstallOptions{Name: c.Name, Scope: davit.Scope(c.Scope), Dir: c.Dir, Timeout: c.Timeout}
+	if isPath(c.What) {
+		o.Binary = c.What
+		if err := c.find(); err != nil {
+			return ctx, o, err
+		}
+		if c.Binary != "" {
+			return ctx, o, usagef("leave one of them out", "%s and --binary both name an executable", c.What)
+		}
+		if len(c.Hosts) == 0 && !c.All {
+			return ctx, o, usagef("davit install --help tells how it is used", "name an executable and at least one host")
+		}
+		return ctx, o, nil
 	}
-	if c.Timeout <= 0 {
-		return usagef("say how long it may take: --timeout 5m", "--timeout is %v; it must be more than 0", c.Timeout)
+	if c.Name != "" {
+		return ctx, o, usagef("leave it out", "--name is for an executable; the daemon has its name")
 	}
-	return asUsage(o.Validate())
+	d, err := c.daemon()
+	if err != nil {
+		return ctx, o, err
+	}
+	o.Name, o.Keep = d.Name, d.Releases
+	if !c.said("scope") && d.Scope != "" {
+		o.Scope = d.Scope
+	}
+	if !c.said("dir") {
+		o.Dir = d.Dir
+	}
+	if !c.said("timeout") && d.Timeouts.Install > 0 {
+		o.Timeout = d.Timeouts.Install
+	}
+	if c.Binary != "" {
+		o.Binary = c.Binary
+		return ctx, o, nil
+	}
+	ctx, o.Build, err = builder(ctx, d)
+	return ctx, o, err
 }
 
-// isPath refuses what is not a path but a name: it would be one from a manifest, and there is none.
-func isPath(binary string) error {
-	if strings.ContainsAny(binary, "/"+string(os.PathSeparator)) {
-		return nil
+// daemon returns the daemon that is named, and fills in its hosts if none are.
+func (c *install) daemon() (manifest.Daemon, error) {
+	if err := c.find(); err != nil {
+		return manifest.Daemon{}, err
 	}
-	if _, err := os.Stat(binary); err == nil {
-		return usagef("did you mean ./"+binary+"?", "%q is not the path of an executable: that has a slash in it", binary)
+	if c.manifest == nil {
+		return manifest.Daemon{}, noDaemon(c.What)
 	}
-	return usagef("give the path of an executable, such as ./"+binary,
-		"%q is neither the path of an executable nor a daemon of a manifest: there is no manifest", binary)
+	d, err := c.manifest.Daemon(c.What)
+	if err != nil {
+		return d, asUsage(err)
+	}
+	if len(c.Hosts) == 0 && !c.All {
+		c.Hosts = d.Hosts
+	}
+	if len(c.Hosts) == 0 && !c.All {
+		return d, usagef("name hosts, say --all, or list them under hosts of the daemon", "nothing says where to install %s", d.Name)
+	}
+	return d, nil
+}
+
+// isPath reports whether what is to be installed is a path: anything else is a daemon's name.
+func isPath(what string) bool { return strings.ContainsAny(what, "/"+string(os.PathSeparator)) }
+
+// noDaemon is the error of a daemon's name where there is no manifest.
+func noDaemon(name string) error {
+	if _, err := os.Stat(name); err == nil {
+		return usagef("did you mean ./"+name+"?", "%q is not the path of an executable: that has a slash in it", name)
+	}
+	return usagef("write a manifest with davit init, or give the path of an executable, such as ./"+name,
+		"%q is neither the path of an executable nor a daemon of a manifest: %w", name, manifest.ErrNotFound)
 }
 
 // plan prints what would be done. It closes the hosts.

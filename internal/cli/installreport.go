@@ -25,7 +25,7 @@ func reportInstall(u *ui, results []fleet.Result[davit.Receipt]) {
 func printFailures[T any](u *ui, results []fleet.Result[T]) {
 	for _, r := range results {
 		if r.Err != nil {
-			printFailure(u.std.Err, fleet.Err([]fleet.Result[T]{r}), u.ErrColor)
+			u.printFailure(fleet.Err([]fleet.Result[T]{r}))
 		}
 	}
 }
@@ -40,6 +40,9 @@ func ending(u *ui, r davit.Receipt) []string {
 		{"file", r.Path},
 		{"sent", sent(r)},
 		{"took", took(r.Seconds) + steps(r.Steps)},
+	}
+	if r.Build != nil {
+		rows = append(rows, []string{"built", howBuiltIn(*r.Build)})
 	}
 	if r.Previous != "" {
 		rows = append(rows, []string{"before", r.Previous})
