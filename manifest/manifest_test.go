@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -95,10 +96,9 @@ func checkExcerpt(t *testing.T, e *Error) {
 	if strings.ContainsFunc(shown+e.Message+e.Hint, unicode.IsControl) {
 		t.Errorf("control characters are shown: %q", e)
 	}
-	for line := range strings.SplitSeq(e.Excerpt, "\n") {
-		if strings.HasSuffix(line, "| "+strings.Repeat(" ", len(line)-strings.Index(line, "|")-3)+"^") {
-			return
-		}
+	if !caret.MatchString(e.Excerpt) {
+		t.Errorf("the excerpt has no caret:\n%s", e.Excerpt)
 	}
-	t.Errorf("the excerpt has no caret:\n%s", e.Excerpt)
 }
+
+var caret = regexp.MustCompile(`(?m)^ +\| +\^$`)

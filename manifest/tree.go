@@ -20,6 +20,10 @@ const (
 	maxNodes  = 10_000       // values, each alias counted as all that it stands for
 	maxTokens = 6 * maxNodes // no value has more: anchor, key, colon, dash, comma and itself
 	maxDepth  = 32           // brackets in brackets, or dashes in a line
+
+	// The time that the lexer takes grows with the square of these.
+	maxTabs  = 100 // in a line
+	maxEmpty = 200 // lines with nothing but space, in a row
 )
 
 // kind is what a value of YAML is.
@@ -112,6 +116,13 @@ func plainText(file string, data []byte) (string, *source, error) {
 	}
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(s)
 	src = newSource(file, strings.ToValidUTF8(s, "\ufffd"))
+	if err := checkCharacters(s, src); err != nil {
+		return "", src, err
+	}
+	return s, src, checkLines(src)
+}
+
+func checkCharacters(s string, src *source) error {
 	at := place{1, 0}
 	for i, r := range s {
 		at.column++
@@ -119,12 +130,28 @@ func plainText(file string, data []byte) (string, *source, error) {
 		case r == '\n':
 			at = place{at.line + 1, 0}
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
-			return "", src, src.wrong(at, "save it as UTF-8", "there is a byte 0x%02x, which is not UTF-8 text", s[i])
+			return src.wrong(at, "save it as UTF-8", "there is a byte 0x%02x, which is not UTF-8 text", s[i])
 		case r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 && r != 0x85:
-			return "", src, src.wrong(at, `write it as an escape in double quotes: "\e"`, "there is a control character, U+%04X", r)
+			return src.wrong(at, `write it as an escape in double quotes: "\e"`, "there is a control character, U+%04X", r)
 		}
 	}
-	return s, src, nil
+	return nil
+}
+
+func checkLines(src *source) error {
+	empty := 0
+	for i, line := range src.lines {
+		if empty++; strings.TrimLeft(line, " \t") != "" {
+			empty = 0
+		}
+		switch {
+		case empty > maxEmpty:
+			return src.wrong(place{i + 1, 1}, "", "there are more than %d empty lines in a row", maxEmpty)
+		case strings.Count(line, "\t") > maxTabs:
+			return src.wrong(src.find(place{i + 1, 1}, "\t"), "", "there are more than %d tabs in a line", maxTabs)
+		}
+	}
+	return nil
 }
 
 // hasUTF16Mark reports whether s begins as UTF-16 does: with its mark, or with an ASCII character.

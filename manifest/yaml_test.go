@@ -36,6 +36,8 @@ func TestWhatIsNoTextIsRefused(t *testing.T) {
 		"10 MB":              {strings.Repeat("# daemons\n", 1_000_000), "1:1: the file has more than 1 MiB; a manifest has at most that"},
 		"too many values":    {"hosts:\n" + strings.Repeat("  - x\n", maxNodes), "10000:5: " + tooManyValues},
 		"too many tokens":    {"hosts: [" + strings.Repeat(",", maxTokens) + "]", fmt.Sprintf("1:%d: %s", 8+maxTokens-2, tooManyValues)},
+		"tabs in quotes":     {"hosts: \"" + strings.Repeat("\t", 1<<19) + "\"", "1:9: there are more than 100 tabs in a line"},
+		"empty lines":        {"hosts: |\n" + strings.Repeat("  \n", 1<<18), "202:1: there are more than 200 empty lines in a row"},
 		"brackets":           {strings.Repeat("[", 1<<19), "1:33: this is nested more than 32 deep"},
 		"dashes":             {strings.Repeat("- ", 1<<19), "1:65: this is nested more than 32 deep"},
 		"anchors":            {"a: " + strings.Repeat("&a ", 1<<18), "1:100: this is nested more than 32 deep"},
