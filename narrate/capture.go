@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,9 @@ const defaultHeld = 2 * time.Second
 
 // pipeMost is more than a pipe holds: what a child wrote before it ended is read after so much.
 const pipeMost = 1 << 20
+
+// lastWords is how much of what a cancelled command wrote is told still: who cancels it waits for that.
+const lastWords = 4 << 10
 
 // CaptureOptions are the options of [Capture]. The zero value is what most callers want.
 type CaptureOptions struct {
@@ -122,6 +126,8 @@ func (c *child) wait(ctx context.Context, o CaptureOptions) error {
 	case <-ctx.Done():
 	}
 	endGroup(c.cmd.Process, o.Grace)
+	c.stdout.rests.Store(lastWords)
+	c.stderr.rests.Store(lastWords)
 	c.stopReading(0)
 	<-c.told
 	return context.Cause(ctx)
@@ -143,7 +149,8 @@ func (c *child) warnIfHeld(ctx context.Context) {
 type outlet struct {
 	r, w  *os.File // our end and the child's
 	lines *LineWriter
-	held  bool // reading was stopped before the stream ended
+	rests atomic.Int64 // what is told at most after reading was stopped
+	held  bool         // reading was stopped before the stream ended
 }
 
 func newOutlet(ctx context.Context, stream string) (*outlet, error) {
@@ -151,7 +158,9 @@ func newOutlet(ctx context.Context, stream string) (*outlet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &outlet{r: r, w: w, lines: NewLineWriter(ctx, stream)}, nil
+	o := &outlet{r: r, w: w, lines: NewLineWriter(ctx, stream)}
+	o.rests.Store(pipeMost)
+	return o, nil
 }
 
 func (o *outlet) close() {
@@ -178,13 +187,13 @@ func (o *outlet) tell() {
 // rest tells what a stopped stream holds already (a slow sink may have kept us from reading it)
 // and reports whether the stream ends with that.
 func (o *outlet) rest(buf []byte) bool {
-	for left := pipeMost; left > 0; {
-		n, err := readNow(o.r, buf)
+	for left := o.rests.Load(); left > 0; {
+		n, err := readNow(o.r, buf[:min(left, int64(len(buf)))])
 		o.lines.Write(buf[:n])
 		if err != nil {
 			return err == io.EOF
 		}
-		left -= n
+		left -= int64(n)
 	}
 	return false
 }

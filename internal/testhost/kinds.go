@@ -1,6 +1,8 @@
 package testhost
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -19,6 +21,18 @@ func WithHome(name string) Option {
 // WithClock is a host whose clock is off, by "+1d" for instance.
 func WithClock(off string) Option {
 	return func(c *Config) { c.Clock = off }
+}
+
+// WithMachine is a host that says it is of that kind, by uname's word for it: "aarch64". What runs there is
+// the machine's all the same.
+func WithMachine(machine string) Option {
+	return WithPrepare(func(h *Host) {
+		dir, uname := h.path("machine"), Need(h.t, "uname")
+		h.must(os.Mkdir(dir, 0o755))
+		script := "#!/bin/sh\ncase $1 in -sm) echo \"$(" + uname + " -s) " + machine + "\" ;; *) exec " + uname + " \"$@\" ;; esac\n"
+		h.must(os.WriteFile(filepath.Join(dir, "uname"), []byte(script), 0o755))
+		WithEnv("PATH", dir+":/usr/local/bin:/usr/bin:/bin")(&h.config)
+	})
 }
 
 // WithMounts is a host that has mounts of its own; see Config.Mounts. It needs root.
