@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/world"
 	"github.com/davit-sh/davit/host/openssh"
 	"github.com/davit-sh/davit/internal/testhost"
 	"golang.org/x/crypto/ssh"
@@ -121,6 +123,116 @@ func TestTroubleAtAJumpHostIsSaid(t *testing.T) {
 	}
 	if !strings.Contains(fmt.Sprint(rec.Events()), ssh.FingerprintSHA256(open2.HostKey)) {
 		t.Errorf("told %v", rec.Events())
+	}
+}
+
+func TestJumpTakesThePlaceOfTheWayInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	first, second, last := testhost.Start(t), testhost.Start(t), testhost.Start(t)
+	hops := first.Block("first") + second.Block("second")
+	behind := second.Block("behind", "ProxyJump first")
+	written := "Match all\n  IdentityAgent none\n  UserKnownHostsFile " + first.KnownHosts + " " + second.KnownHosts + "\n"
+	port := strings.TrimPrefix(testhost.Refused(t), "127.0.0.1:")
+	elsewhere := "ProxyJump nobody@127.0.0.1:" + port
+	for name, way := range map[string]struct {
+		jump   string
+		lines  []string // of the host
+		passed []*testhost.Host
+	}{
+		"one":                       {"first", nil, []*testhost.Host{first}},
+		"two":                       {"first,second", nil, []*testhost.Host{first, second}},
+		"in place of a jump":        {"second", []string{elsewhere}, []*testhost.Host{second}},
+		"in place of a command":     {"second", []string{"ProxyCommand /bin/false", "ProxyUseFdpass yes"}, []*testhost.Host{second}},
+		"none in place of a jump":   {"none", []string{elsewhere}, nil},
+		"none in place of one more": {"None", []string{"ProxyCommand /bin/false"}, nil},
+		"by the jump's own":         {"behind", nil, []*testhost.Host{first, second}},
+		"written out":               {"ssh://" + first.Target() + "/," + second.Target(), []string{elsewhere}, []*testhost.Host{first, second}},
+	} {
+		// Not in parallel: they count the same connections.
+		h := open(t, "x", last.Block("x", way.lines...)+hops+behind+written, func(o *openssh.Options) {
+			o.Jump, o.Identities = way.jump, []string{first.IdentityFile, second.IdentityFile}
+		})
+		if got := runs(t, h, "id -un"); got != last.User+"\n" {
+			t.Errorf("%s: signed in as %q, want %s", name, got, last.User)
+		}
+		for _, hop := range []*testhost.Host{first, second} {
+			if passed := hop.Connections() > 0; passed != slices.Contains(way.passed, hop) {
+				t.Errorf("%s: through %s: %v", name, hop.Target(), passed)
+			}
+		}
+		h.Close()
+		for _, hop := range []*testhost.Host{first, second, last} {
+			testhost.Eventually(t, "no connection is left", func() bool { return hop.Connections() == 0 })
+		}
+	}
+}
+
+func TestIdentitiesAreOfferedToTheJumpHostsThatWereAskedFor(t *testing.T) {
+	t.Parallel()
+	first, second, last := testhost.Start(t), testhost.Start(t), testhost.Start(t)
+	none := func(h *testhost.Host, alias string) string {
+		return strings.ReplaceAll(h.Block(alias), h.IdentityFile, "none")
+	}
+	config := last.Block("x") + none(first, "first") + none(second, "second")
+	through := func(jump string, keys ...string) error {
+		return connect(t, open(t, "x", config, func(o *openssh.Options) { o.Jump, o.Identities = jump, keys }))
+	}
+	fails(t, through("first"), host.ErrAuth, "x", "jump host first on the way to [", first.User+"@", "Permission denied", "-J first")
+	fails(t, through("first,second", first.IdentityFile), host.ErrAuth, "x", "jump host second on the way to [", second.User+"@", "Permission denied")
+	if err := through("first,second", first.IdentityFile, second.IdentityFile); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTroubleAtAJumpHostThatWasAskedForNamesIt(t *testing.T) {
+	t.Parallel()
+	jump, last := testhost.Start(t), testhost.Start(t)
+	_, port, _ := net.SplitHostPort(testhost.Refused(t))
+	gone := "Host gone\n  HostName 127.0.0.1\n  IdentityAgent none\n  Port " + port + "\n"
+	known := write(t, "")
+	unknown := strings.ReplaceAll(jump.Block("unknown", "StrictHostKeyChecking no"), jump.KnownHosts, known)
+	config := last.Block("x") + jump.Block("jump") + gone + unknown
+	through := func(target, jump string) *openssh.Host {
+		return open(t, target, config, func(o *openssh.Options) { o.Jump = jump })
+	}
+	fails(t, connect(t, through("x", "gone")), host.ErrUnreachable, "x", "jump host gone on the way to [", "port "+port+": Connection refused")
+	fails(t, connect(t, through("x", "jump,gone")), host.ErrUnreachable, "x", "jump host jump on the way to [127.0.0.1]:"+port)
+	fails(t, connect(t, through("gone", "jump")), host.ErrUnreachable, "gone", "jump host jump on the way to [127.0.0.1]:"+port)
+	fails(t, connect(t, through("x", "jump,unknown")), host.ErrHostKeyUnknown, "x", "jump host unknown on the way to [", ssh.FingerprintSHA256(jump.HostKey))
+	e := fails(t, connect(t, through("nobody-here@x", "jump")), host.ErrAuth, "nobody-here@x", "nobody-here@")
+	if strings.Contains(e.Error(), "jump host") {
+		t.Errorf("the jump host is not to blame: %v", e)
+	}
+
+	ctx, rec := told(t)
+	accepting := open(t, "x", config, func(o *openssh.Options) { o.Jump, o.AcceptNewHostKeys = "unknown", true })
+	if err := accepting.Connect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if told := fmt.Sprint(rec.Events()); !strings.Contains(told, "of a jump host, ed25519 "+ssh.FingerprintSHA256(jump.HostKey)) || !slices.Equal(rec.Actions(), []string{"ssh_config", "host_key"}) {
+		t.Errorf("told %v", told)
+	}
+	if !strings.Contains(read(t, known), "ssh-ed25519") {
+		t.Error("it is not known now")
+	}
+}
+
+func TestABadJumpIsRefusedWithTheWrongPart(t *testing.T) {
+	t.Parallel()
+	world.RefusesJumps(t, func(jump string) error {
+		_, err := openssh.New("me@last:22", openssh.Options{Jump: jump})
+		return err
+	})
+}
+
+func TestTheWayThroughJumpHostsEndsWithTheHost(t *testing.T) {
+	t.Parallel()
+	first, second := testhost.Start(t), testhost.Start(t)
+	_, port, _ := net.SplitHostPort(testhost.StallingHandshake(t))
+	config := first.Block("first") + second.Block("second") + "Host x\n  HostName 127.0.0.1\n  IdentityAgent none\n  Port " + port + "\n"
+	endsWithContext(t, open(t, "x", config, func(o *openssh.Options) { o.Jump = "first,second" }))
+	for _, h := range []*testhost.Host{first, second} {
+		testhost.Eventually(t, "no connection is left", func() bool { return h.Connections() == 0 })
 	}
 }
 

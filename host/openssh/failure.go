@@ -28,7 +28,7 @@ var signs = []struct {
 	{host.ErrHostKeyChanged, regexp.MustCompile(`REMOTE HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY DETECTED|^Host key for .* (has changed|was revoked)`)},
 	{host.ErrHostKeyUnknown, regexp.MustCompile(`^No .* host key is known for |^Host key verification failed\.`)},
 	{host.ErrAuth, regexp.MustCompile(`(^|: )Permission denied \([^)]*\)\.$|Too many authentication failures`)},
-	{host.ErrConfig, regexp.MustCompile(`: Bad configuration option: |^Bad owner or permissions on |terminating, \d+ bad configuration options|^Unable to negotiate with |ControlPath too long|^ssh_askpass: exec`)},
+	{host.ErrConfig, regexp.MustCompile(`: Bad configuration option: |^Bad owner or permissions on |terminating, \d+ bad configuration options|^Unable to negotiate with |ControlPath too long|^jumphost loop via |^ssh_askpass: exec`)},
 	{host.ErrUnreachable, regexp.MustCompile(`^ssh: (connect to host|Could not resolve hostname) |Exceeded MaxStartups|^channel \d+: open failed: |^stdio forwarding failed`)},
 	{host.ErrNotSSH, regexp.MustCompile(`^debug1: kex_exchange_identification: banner line 0: |^kex_exchange_identification: No SSH identification string received|^ssh_exchange_identification: `)},
 }
@@ -43,17 +43,20 @@ func (f failure) classify(err error) error {
 		if at < 0 {
 			continue
 		}
-		return f.explain(&host.Error{Kind: sign.kind, Err: errors.New(f.lines[at]), Hint: f.target.Command("ssh -v")})
+		return f.placed(f.explain(&host.Error{Kind: sign.kind, Err: errors.New(f.lines[at]), Hint: f.command()}))
 	}
-	e := &host.Error{Kind: host.ErrUnreachable, Err: f.lastWords(err), Hint: f.target.Command("ssh -v")}
+	e := &host.Error{Kind: host.ErrUnreachable, Err: f.lastWords(err), Hint: f.command()}
 	if f.says("debug1: Remote protocol version ") {
 		e.Kind, e.Err = host.ErrLost, fmt.Errorf("connection lost in the handshake: %w", e.Err)
 	}
-	return e
+	return f.placed(e)
 }
 
+// command returns the command line in which the program tells more of what goes wrong.
+func (f failure) command() string { return f.settings.jumps.Command("ssh -v", f.target) }
+
 // explain adds to e what a user wants to know besides.
-func (f failure) explain(e *host.Error) error {
+func (f failure) explain(e *host.Error) *host.Error {
 	switch e.Kind {
 	case host.ErrHostKeyUnknown:
 		key := shownKey(f.lines)
@@ -87,9 +90,11 @@ func (f failure) explain(e *host.Error) error {
 func (f failure) explainAuth(e *host.Error) {
 	parts := []string{e.Err.Error()}
 	offered := f.offered()
-	if len(offered) == 0 {
+	switch {
+	case f.says(hopFailed): // which does not say what it was offered
+	case len(offered) == 0:
 		parts = append(parts, "no key was offered")
-	} else {
+	default:
 		parts = append(parts, "offered "+strings.Join(offered, ", "))
 	}
 	parts = append(parts, f.desk.withoutUs...)
@@ -152,7 +157,7 @@ func (f failure) lastWords(err error) error {
 		return err
 	}
 	last := lines[len(lines)-1]
-	if proxy := f.settings.value("proxycommand"); proxy != "" && proxy != "none" {
+	if proxy := f.settings.value("proxycommand"); !f.settings.jumps.Asked && proxy != "" && proxy != "none" {
 		return fmt.Errorf("through the ProxyCommand of ssh_config: %s", last)
 	}
 	return errors.New(last)

@@ -53,11 +53,11 @@ func TestWhatIsNoHostIsToldApart(t *testing.T) {
 }
 
 // noting returns the path of an ssh program that notes its process ID in a file, and what it has
-// noted last. The first program that is started only reads ssh_config.
+// noted last. The first program that is started only reads ssh_config; one for a jump host notes nothing.
 func noting(t *testing.T) (program string, last func() int) {
 	t.Helper()
 	pids := filepath.Join(t.TempDir(), "pids")
-	program = write(t, "#!/bin/sh\necho $$ >>"+pids+"\nexec "+testhost.Need(t, "ssh")+" \"$@\"\n")
+	program = write(t, "#!/bin/sh\ncase \" $* \" in *' -W '*) ;; *) echo $$ >>"+pids+" ;; esac\nexec "+testhost.Need(t, "ssh")+" \"$@\"\n")
 	if err := os.Chmod(program, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -147,10 +147,24 @@ func TestAStalledSignInEndsWithItsContextAndLeavesNothing(t *testing.T) {
 
 func TestClosingAHostLeavesNoProcessAndNoFolder(t *testing.T) {
 	t.Parallel()
+	for name, way := range map[string]struct{ line, jump string }{
+		"as ssh_config says": {"ProxyJump jump", ""}, "as asked": {"ProxyJump none", "jump"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			leavesNothing(t, way.line, way.jump)
+		})
+	}
+}
+
+// leavesNothing fails the test unless all has ended that was begun for a host, with this line in its
+// configuration, through these jump hosts.
+func leavesNothing(t *testing.T, line, jumps string) {
+	t.Helper()
 	jump, last := testhost.Start(t), testhost.Start(t)
 	program, pid := noting(t)
-	config := jump.Block("jump") + last.Block("x", "ProxyJump jump")
-	far := open(t, "x", config, func(o *openssh.Options) { o.Program = program })
+	config := jump.Block("jump") + last.Block("x", line)
+	far := open(t, "x", config, func(o *openssh.Options) { o.Program, o.Jump = program, jumps })
 	runs(t, far, "true")
 	master := pid()
 	if err := syscall.Kill(-master, 0); err != nil {
@@ -162,6 +176,22 @@ func TestClosingAHostLeavesNoProcessAndNoFolder(t *testing.T) {
 	far.Close()
 	gone(t, master)
 	for _, h := range []*testhost.Host{jump, last} {
+		testhost.Eventually(t, "no connection is left", func() bool { return h.Connections() == 0 })
+	}
+}
+
+func TestAProgramThatIsToldToEndEndsTheWayThroughJumpHosts(t *testing.T) {
+	t.Parallel()
+	first, second, last := testhost.Start(t), testhost.Start(t), testhost.Start(t)
+	program, pid := noting(t)
+	config := first.Block("first") + second.Block("second") + last.Block("x")
+	far := open(t, "x", config, func(o *openssh.Options) { o.Program, o.Jump = program, "first,second" })
+	p := echo(t, far)
+	master := pid()
+	syscall.Kill(master, syscall.SIGTERM) // as the kernel does when our process has ended
+	isLost(t, far, p)
+	gone(t, master)
+	for _, h := range []*testhost.Host{first, second, last} {
 		testhost.Eventually(t, "no connection is left", func() bool { return h.Connections() == 0 })
 	}
 }

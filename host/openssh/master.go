@@ -122,7 +122,7 @@ func (m *master) why(err error) error {
 // isChatter reports whether a line is not about anything that went wrong.
 func isChatter(line string) bool {
 	return slices.ContainsFunc([]string{
-		"debug", "Authenticated to ", "Transferred: ", "Bytes per second: ", "Warning: Permanently added ",
+		"debug", "Authenticated to ", "Transferred: ", "Bytes per second: ", "Warning: Permanently added ", hopFailed,
 	}, func(prefix string) bool { return strings.HasPrefix(line, prefix) })
 }
 

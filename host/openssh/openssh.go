@@ -31,8 +31,15 @@ type Options struct {
 	// ConfigFile is read in place of the user's and the system's ssh_config, by jump hosts, too.
 	ConfigFile string
 
+	// Jump names the jump hosts on the way, in their order, as ProxyJump of ssh_config(5) has them:
+	// [user@]host[:port] or ssh:// URIs, with commas between them, or "none" for no jump. It takes the
+	// place of ssh_config's ProxyJump and ProxyCommand for the host; "" leaves the way to these. What
+	// ssh_config says about the jump hosts themselves is done.
+	Jump string
+
 	// Identities are paths of private keys that are offered before any other. They must exist.
-	// Jump hosts are offered what ssh_config names.
+	// They are offered to the jump hosts that Jump names, too; ones that only ssh_config names are
+	// offered what that says.
 	Identities []string
 
 	// AcceptNewHostKeys makes a host key that is not known yet a known one, of jump hosts, too. One
@@ -59,10 +66,14 @@ type Host struct {
 var _ host.Host = (*Host)(nil)
 
 // New returns the host of this name: user@name[:port], ssh://[user@]name[:port], or an alias of
-// ssh_config. It does not connect. A name that cannot be used is [host.ErrConfig], and so is a
-// system whose ssh program has no ControlMaster: Windows.
+// ssh_config. It does not connect. A name that cannot be used is [host.ErrConfig], and so is one of a
+// jump host, and a system whose ssh program has no ControlMaster: Windows.
 func New(name string, o Options) (*Host, error) {
 	t, err := target.OfHost(name)
+	if err != nil {
+		return nil, err
+	}
+	jumps, err := target.JumpsTo(t, o.Jump)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +84,7 @@ func New(name string, o Options) (*Host, error) {
 		}
 	}
 	return &Host{t, link.NewHolder(t.String(), func(ctx context.Context) (*link.Link, error) {
-		return connect(ctx, t, o)
+		return connect(ctx, t, jumps, o)
 	})}, nil
 }
 
@@ -98,14 +109,14 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 // Close implements [host.Host]. A call that is connecting just now returns.
 func (h *Host) Close() error { return h.link.Close() }
 
-// connect has the ssh program connect to t. If it fails, nothing stays. The error is an
+// connect has the ssh program connect to t, through jumps if the user asked for any. If it fails, nothing stays. The error is an
 // [*host.Error] or wraps the cause of ctx.
-func connect(ctx context.Context, t target.Target, o Options) (*link.Link, error) {
+func connect(ctx context.Context, t target.Target, jumps target.Jumps, o Options) (*link.Link, error) {
 	path, err := find(o)
 	if err != nil {
 		return nil, err
 	}
-	s, err := resolve(ctx, path, t, o)
+	s, err := resolve(ctx, path, t, jumps, o)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +125,11 @@ func connect(ctx context.Context, t target.Target, o Options) (*link.Link, error
 		return nil, err
 	}
 	defer d.close() // nothing in there is needed for longer
-	m, err := startMaster(path, s.arguments(d.path(socketName)), d.environment())
+	way, err := s.openWay(ctx, path, d)
+	if err != nil {
+		return nil, err
+	}
+	m, err := startMaster(path, s.arguments(d.path(socketName), way), d.environment())
 	if err != nil {
 		return nil, err
 	}

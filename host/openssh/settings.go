@@ -2,6 +2,7 @@ package openssh
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/davit-sh/davit/host/internal/program"
@@ -22,16 +23,17 @@ const (
 // settings is what ssh_config says about a host, and how the program is started for it.
 type settings struct {
 	target target.Target
+	jumps  target.Jumps // as the user asked for them
 	opts   Options
 	values map[string][]string // by lower-case keyword
 }
 
-func resolve(ctx context.Context, path string, t target.Target, o Options) (*settings, error) {
-	values, err := program.Config(ctx, path, t, o.ConfigFile)
+func resolve(ctx context.Context, path string, t target.Target, jumps target.Jumps, o Options) (*settings, error) {
+	values, err := program.Config(ctx, path, t, o.ConfigFile, jumps.Args()...)
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{t, o, values}
+	s := &settings{t, jumps, o, values}
 	if s.isOn("batchmode") {
 		s.opts.Prompt = nil
 	}
@@ -58,19 +60,26 @@ func (s *settings) isOff(keyword string) bool {
 	return v == "no" || v == "false" || v == "off"
 }
 
-// arguments returns those of the program. What stands there comes before what ssh_config says.
-func (s *settings) arguments(socket string) []string {
-	args := []string{"-M", "-N", "-n", "-T", "-S", socket}
+// arguments returns those of the program, which goes this way. What stands there comes before what
+// ssh_config says.
+func (s *settings) arguments(socket string, way []string) []string {
+	args := slices.Concat([]string{"-M", "-N", "-n", "-T", "-S", socket}, s.sources(), way)
+	for _, option := range s.overrides() {
+		args = append(args, "-o", option)
+	}
+	return append(args, s.target.Args()...)
+}
+
+// sources returns the arguments that say where the program finds its configuration and keys.
+func (s *settings) sources() []string {
+	var args []string
 	if s.opts.ConfigFile != "" {
 		args = append(args, "-F", s.opts.ConfigFile)
 	}
 	for _, path := range s.opts.Identities {
 		args = append(args, "-i", path)
 	}
-	for _, option := range s.overrides() {
-		args = append(args, "-o", option)
-	}
-	return append(args, s.target.Args()...)
+	return args
 }
 
 // overrides returns the options that must be as they are.
@@ -109,13 +118,22 @@ func (s *settings) localCommand() string {
 	return command
 }
 
-// tell tells what the user should know of what the program said while it connected.
+// tell tells what the user should know of what the program said while it connected. A key that was
+// added where the host's is known is a jump host's, and told of already.
 func (s *settings) tell(ctx context.Context, lines []string) {
+	if slices.ContainsFunc(lines, isKnown) {
+		return
+	}
 	for _, line := range lines {
 		if strings.HasPrefix(line, "Warning: Permanently added ") {
 			narrate.Sayf(ctx, "host_key", "🔑 Accepted the host key of %s, %s", s.target, shownKey(lines))
 		}
 	}
+}
+
+// isKnown reports whether a line says that known_hosts has the host's key.
+func isKnown(line string) bool {
+	return strings.HasPrefix(line, "debug1: Host '") && strings.Contains(line, "' is known and matches the ")
 }
 
 // shownKey returns the kind and the fingerprint of the key that the host has shown.

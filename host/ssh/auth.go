@@ -132,7 +132,7 @@ func (a *auth) failed(err error) error {
 		parts = append(parts, "it takes "+strings.Join(a.takes, ", "))
 	}
 	e := &host.Error{
-		Kind: host.ErrAuth, Hint: a.settings.target.Command("ssh -v"),
+		Kind: host.ErrAuth, Hint: a.settings.command(),
 		Err: &authError{
 			text: fmt.Sprintf("the host does not let %s in: %s", a.settings.user, strings.Join(parts, "; ")), cause: err,
 		},

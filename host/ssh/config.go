@@ -17,6 +17,7 @@ import (
 // settings is what ssh_config says about one host, with what the target says already in it.
 type settings struct {
 	target target.Target // as the user wrote it
+	jumps  target.Jumps  // as the user asked for them; proxyJump has them, too
 
 	hostName, user, port  string
 	hostKeyAlias          string
@@ -31,20 +32,31 @@ type settings struct {
 	strictHostKeyChecking string
 }
 
-// resolve finds out what ssh_config says about t: from the ssh program, because it alone knows
+// resolve finds out what ssh_config says about t, with jumps in place of the way that it says: from the ssh program, because it alone knows
 // all that can stand in there, else by reading the files. Files that are plain are read at once: over
 // many hosts, starting a program for each would cost more than all the rest.
-func resolve(ctx context.Context, t target.Target, configFile string) (*settings, error) {
+func resolve(ctx context.Context, t target.Target, jumps target.Jumps, configFile string) (*settings, error) {
 	var values map[string][]string
 	if path, err := exec.LookPath("ssh"); err == nil && !isPlain(t, configFile) {
-		if values, err = program.Config(ctx, path, t, configFile); err != nil {
+		if values, err = program.Config(ctx, path, t, configFile, jumps.Args()...); err != nil {
 			return nil, err
 		}
 	} else if values, err = readConfigFiles(ctx, t, configFile); err != nil {
 		return nil, err
 	}
-	return newSettings(ctx, t, values)
+	if jumps.Asked {
+		values["proxyjump"], values["proxycommand"] = []string{jumps.String()}, nil
+	}
+	s, err := newSettings(ctx, t, values)
+	if err != nil {
+		return nil, err
+	}
+	s.jumps = jumps
+	return s, nil
 }
+
+// command returns the command line in which the ssh program tells more of what goes wrong.
+func (s *settings) command() string { return s.jumps.Command("ssh -v", s.target) }
 
 // newSettings makes settings of the values of each lower-case keyword.
 func newSettings(ctx context.Context, t target.Target, values map[string][]string) (*settings, error) {

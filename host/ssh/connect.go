@@ -23,10 +23,10 @@ const maxHops = 8
 // clientVersion is how we introduce ourselves; it is in the host's log.
 const clientVersion = "SSH-2.0-davit"
 
-// connect connects to t, through all jump hosts on the way to it. If it fails, nothing stays
-// open. The error is an [*host.Error] or wraps the cause of ctx.
-func connect(ctx context.Context, t target.Target, o Options) (l *link.Link, err error) {
-	hops, err := route(ctx, t, o.ConfigFile, 0)
+// connect connects to t, through all jump hosts on the way to it: jumps, if the user asked for any. If
+// it fails, nothing stays open. The error is an [*host.Error] or wraps the cause of ctx.
+func connect(ctx context.Context, t target.Target, jumps target.Jumps, o Options) (l *link.Link, err error) {
+	hops, err := route(ctx, t, jumps, o.ConfigFile, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +64,8 @@ func atHop(i int, hops []*settings, err error) error {
 }
 
 // route returns the settings of each hop to t, t's own last.
-func route(ctx context.Context, t target.Target, configFile string, depth int) ([]*settings, error) {
-	s, err := resolve(ctx, t, configFile)
+func route(ctx context.Context, t target.Target, jumps target.Jumps, configFile string, depth int) ([]*settings, error) {
+	s, err := resolve(ctx, t, jumps, configFile)
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +84,10 @@ func route(ctx context.Context, t target.Target, configFile string, depth int) (
 		if err != nil {
 			return nil, &host.Error{Kind: host.ErrConfig, Err: fmt.Errorf("ssh_config's ProxyJump %q: %w", jump, err)}
 		}
-		if j.Name == t.Name {
+		if !jumps.Asked && j.Name == t.Name {
 			continue // "Host *" with a ProxyJump means the jump host, too, but not that
 		}
-		way, err := route(ctx, j, configFile, depth+1)
+		way, err := route(ctx, j, target.Jumps{}, configFile, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func dial(ctx context.Context, addr string, s *settings) (net.Conn, time.Time, e
 		}
 		return nil, time.Time{}, fmt.Errorf("dial %s: %w", addr, context.Cause(ctx))
 	case err != nil:
-		return nil, time.Time{}, &host.Error{Kind: host.ErrUnreachable, Err: err, Hint: s.target.Command("ssh -v")}
+		return nil, time.Time{}, &host.Error{Kind: host.ErrUnreachable, Err: err, Hint: s.command()}
 	}
 	return conn, *began.Load(), nil
 }
@@ -201,20 +201,20 @@ func (f failure) classify(err error) error {
 		line, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
 		return &host.Error{
 			Kind: host.ErrNotSSH, Err: fmt.Errorf("what answers at %s is not an SSH server: it says %q", f.keys.addr, strings.TrimSpace(line)),
-			Hint: "check the port: " + f.settings.target.Command("ssh -v"),
+			Hint: "check the port: " + f.settings.command(),
 		}
 	case noneInCommon:
-		return &host.Error{Kind: host.ErrConfig, Err: err, Hint: f.settings.target.Command("ssh -v")}
+		return &host.Error{Kind: host.ErrConfig, Err: err, Hint: f.settings.command()}
 	}
 	return &host.Error{
 		Kind: host.ErrLost, Err: fmt.Errorf("connection lost in the handshake: %w", err),
-		Hint: f.settings.target.Command("ssh -v"),
+		Hint: f.settings.command(),
 	}
 }
 
 // nothingSaid returns the error of a connection that ended before the server said a word.
 func (f failure) nothingSaid(err error) error {
-	e := &host.Error{Kind: host.ErrUnreachable, Hint: f.settings.target.Command("ssh -v")}
+	e := &host.Error{Kind: host.ErrUnreachable, Hint: f.settings.command()}
 	if p, ok := f.wire.Conn.(*proxyConn); ok {
 		e.Err = fmt.Errorf("the ProxyCommand of ssh_config ended: %s", p.lastWords())
 		return e

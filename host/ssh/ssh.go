@@ -28,6 +28,12 @@ type Options struct {
 	// ConfigFile is read in place of the user's and the system's ssh_config.
 	ConfigFile string
 
+	// Jump names the jump hosts on the way, in their order, as ProxyJump of ssh_config(5) has them:
+	// [user@]host[:port] or ssh:// URIs, with commas between them, or "none" for no jump. It takes the
+	// place of ssh_config's ProxyJump and ProxyCommand for the host; "" leaves the way to these. What
+	// ssh_config says about the jump hosts themselves is done.
+	Jump string
+
 	// Identities are paths of private keys that are offered before any other. They must exist.
 	// They are offered to jump hosts, too.
 	Identities []string
@@ -80,15 +86,20 @@ var (
 )
 
 // New returns the host of this name: user@name[:port], ssh://[user@]name[:port], or an
-// alias of ssh_config. It does not connect. A name that cannot be used is [host.ErrConfig].
+// alias of ssh_config. It does not connect. A name that cannot be used is [host.ErrConfig], and so
+// is one of a jump host.
 func New(name string, o Options) (*Host, error) {
 	t, err := target.OfHost(name)
 	if err != nil {
 		return nil, err
 	}
+	jumps, err := target.JumpsTo(t, o.Jump)
+	if err != nil {
+		return nil, err
+	}
 	o = o.withDefaults()
 	return &Host{t, link.NewHolder(t.String(), func(ctx context.Context) (*link.Link, error) {
-		return connect(ctx, t, o)
+		return connect(ctx, t, jumps, o)
 	})}, nil
 }
 

@@ -8,12 +8,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/world"
+	"github.com/davit-sh/davit/host/ssh"
 	"github.com/davit-sh/davit/internal/testhost"
 )
 
@@ -57,6 +60,90 @@ func TestTroubleAtAJumpHostNamesIt(t *testing.T) {
 	fails(t, open2(behind+jump.Block("jump", "ProxyJump other")+"Host other\n  ProxyJump jump\n"), host.ErrConfig, "last", "loop")
 	_, port, _ := net.SplitHostPort(testhost.Refused(t))
 	fails(t, open2(behind+"Host jump\n  HostName 127.0.0.1\n  Port "+port+"\n"), host.ErrUnreachable, "last", "jump host jump: dial tcp 127.0.0.1:"+port)
+}
+
+// through returns options with the jump hosts in them.
+func through(t *testing.T, jump, config string) ssh.Options {
+	t.Helper()
+	return ssh.Options{ConfigFile: write(t, config), Jump: jump}
+}
+
+func TestJumpTakesThePlaceOfTheWayInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	first, second, last := testhost.Start(t), testhost.Start(t), testhost.Start(t)
+	hops := first.Block("first") + second.Block("second")
+	behind := second.Block("behind", "ProxyJump first")
+	port := strings.TrimPrefix(testhost.Refused(t), "127.0.0.1:")
+	elsewhere := "ProxyJump nobody@127.0.0.1:" + port
+	for name, way := range map[string]struct {
+		jump   string
+		lines  []string // of the host
+		passed []*testhost.Host
+	}{
+		"one":                       {"first", nil, []*testhost.Host{first}},
+		"two":                       {"first,second", nil, []*testhost.Host{first, second}},
+		"in place of a jump":        {"second", []string{elsewhere}, []*testhost.Host{second}},
+		"in place of a plain one":   {"second", []string{"ProxyJump nowhere"}, []*testhost.Host{second}},
+		"in place of a command":     {"second", []string{"ProxyCommand /bin/false"}, []*testhost.Host{second}},
+		"none in place of a jump":   {"none", []string{elsewhere}, nil},
+		"None in place of a plain":  {"None", []string{"ProxyJump nowhere"}, nil},
+		"none in place of one more": {"none", []string{"ProxyCommand /bin/false"}, nil},
+		"by the jump's own":         {"behind", nil, []*testhost.Host{first, second}},
+		"written out":               {"ssh://" + first.Target() + "/," + second.Target(), []string{elsewhere}, []*testhost.Host{first, second}},
+	} {
+		// Not in parallel: they count the same connections.
+		o := through(t, way.jump, last.Block("last", way.lines...)+hops+behind)
+		o.Identities = []string{first.IdentityFile, second.IdentityFile}
+		if name == "written out" {
+			o.KnownHostsFiles = []string{first.KnownHosts, second.KnownHosts, last.KnownHosts}
+		}
+		h := open(t, "last", o)
+		if got := runs(t, h, "id -un"); got != last.User+"\n" {
+			t.Errorf("%s: signed in as %q, want %s", name, got, last.User)
+		}
+		for _, hop := range []*testhost.Host{first, second} {
+			if passed := hop.Connections() > 0; passed != slices.Contains(way.passed, hop) {
+				t.Errorf("%s: through %s: %v", name, hop.Target(), passed)
+			}
+		}
+		h.Close()
+		for _, hop := range []*testhost.Host{first, second, last} {
+			testhost.Eventually(t, "no connection is left", func() bool { return hop.Connections() == 0 })
+		}
+	}
+}
+
+func TestIdentitiesAreOfferedToJumpHosts(t *testing.T) {
+	t.Parallel()
+	jump, last := testhost.Start(t), testhost.Start(t)
+	config := last.Block("last") + strings.ReplaceAll(jump.Block("jump"), jump.IdentityFile, "none")
+	o := through(t, "jump", config)
+	fails(t, connect(t, open(t, "last", o)), host.ErrAuth, "last", "jump host jump: the host does not let")
+	o.Identities = []string{jump.IdentityFile}
+	if err := connect(t, open(t, "last", o)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTroubleAtAJumpHostThatWasAskedForNamesIt(t *testing.T) {
+	t.Parallel()
+	first, last := testhost.Start(t), testhost.Start(t)
+	_, port, _ := net.SplitHostPort(testhost.Refused(t))
+	config := last.Block("last") + first.Block("first") + "Host gone\n  HostName 127.0.0.1\n  IdentityAgent none\n  Port " + port + "\n"
+	fails(t, connect(t, open(t, "last", through(t, "gone", config))), host.ErrUnreachable, "last", "jump host gone: dial tcp 127.0.0.1:"+port)
+	fails(t, connect(t, open(t, "last", through(t, "first,gone", config))), host.ErrUnreachable, "last", "jump host gone: ", "127.0.0.1:"+port)
+	gone := strings.ReplaceAll(config, "Port "+last.Addr[strings.LastIndex(last.Addr, ":")+1:], "Port "+port)
+	fails(t, connect(t, open(t, "last", through(t, "first", gone))), host.ErrUnreachable, "last", ":"+port)
+	twice := config + "Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n"
+	fails(t, connect(t, open(t, "last", through(t, "a", twice))), host.ErrConfig, "last", "loop")
+}
+
+func TestABadJumpIsRefusedWithTheWrongPart(t *testing.T) {
+	t.Parallel()
+	world.RefusesJumps(t, func(jump string) error {
+		_, err := ssh.New("me@last:22", ssh.Options{Jump: jump})
+		return err
+	})
 }
 
 func TestAStallBehindAJumpHostEndsWithTheContext(t *testing.T) {

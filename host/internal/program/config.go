@@ -14,13 +14,14 @@ import (
 	"github.com/davit-sh/davit/host/internal/target"
 )
 
-// Config returns what the ssh program would use for t, by lower-case keyword.
-func Config(ctx context.Context, program string, t target.Target, configFile string) (map[string][]string, error) {
+// Config returns what the ssh program would use for t, by lower-case keyword. Options are arguments
+// of the program that come before what ssh_config says.
+func Config(ctx context.Context, program string, t target.Target, configFile string, options ...string) (map[string][]string, error) {
 	args := []string{"-G"}
 	if configFile != "" {
 		args = append(args, "-F", configFile)
 	}
-	args = append(args, t.Args()...)
+	args = append(append(args, options...), t.Args()...)
 	cmd := exec.CommandContext(ctx, program, args...)
 	OwnGroup(cmd)
 	cmd.WaitDelay = 5 * time.Second // for what a "Match exec" in the configuration left behind

@@ -94,6 +94,46 @@ func Connect(t *testing.T, h host.Host) error {
 	return h.Connect(ctx)
 }
 
+// badJumps are refused, each for a part of it and a reason that its error has.
+var badJumps = map[string][2]string{
+	",":                     {`""`, "between the commas"},
+	"a,":                    {`""`, "between the commas"},
+	"a,,b":                  {`""`, "between the commas"},
+	" ":                     {`" "`, "space"},
+	"a, b":                  {`" b"`, "space"},
+	"a,none":                {`"none"`, "stands alone"},
+	"a,@b":                  {`"@b"`, "before the @"},
+	"a,b:ssh,c":             {`"b:ssh"`, "port"},
+	"a:0":                   {`"a:0"`, "port"},
+	"a:65536":               {`"a:65536"`, "port"},
+	"-oProxyCommand=id":     {`"-oProxyCommand=id"`, "dash"},
+	"a,-oProxyCommand=id@b": {`"-oProxyCommand=id@b"`, "dash"},
+	"a,$(id)":               {`"$(id)"`, "syntax"},
+	"me;id@a":               {`"me;id@a"`, "syntax"},
+	"http://a":              {`"http://a"`, "port"},
+	"ssh://a/path":          {`"ssh://a/path"`, "no host's name"},
+	"%h":                    {`"%h"`, "no host's name"},
+	"[a]:22":                {`"[a]:22"`, "brackets"},
+	"a\x1b":                 {`"a\x1b"`, "unprintable"},
+	"a,ssh://me@last:22":    {`"ssh://me@last:22"`, "the host itself"},
+}
+
+// RefusesJumps fails the test unless open refuses bad jump hosts on the way to me@last:22.
+func RefusesJumps(t *testing.T, open func(jump string) error) {
+	t.Helper()
+	for jump, words := range badJumps {
+		e := Fails(t, open(jump), host.ErrConfig, "me@last:22", words[0], words[1], "is not a jump host")
+		if strings.ContainsAny(e.Error(), "\n\x00\x1b") || e.Hint == "" {
+			t.Errorf("%q: got %q, hint %q", jump, e, e.Hint)
+		}
+	}
+	for _, jump := range []string{"", "none", "a", "me@a:22,b", "ssh://me@a:22/,[::1]:22", "::1", "other@last:22"} {
+		if err := open(jump); err != nil {
+			t.Errorf("%q: %v", jump, err)
+		}
+	}
+}
+
 // NoSecret fails the test if err, or what it wraps, has the secret in it.
 func NoSecret(t *testing.T, err error, secret string) {
 	t.Helper()
