@@ -17,15 +17,17 @@ type Host struct {
 	// Labels are what hosts are chosen by.
 	Labels map[string]string
 	// Jump are the hosts to go through, outermost first, each as ssh -J takes it; together, with
-	// commas, they are a ProxyJump.
+	// commas, they are a ProxyJump. It is just "none" if none are wanted, whatever ssh_config says.
 	Jump []string
 	// Identities are absolute paths of private keys: the host's own, then those of the hosts that
 	// it is reached through.
 	Identities []string
 }
 
-// local is the address of this machine.
-const local = "local"
+const (
+	local = "local" // the address of this machine
+	none  = "none"  // no jump
+)
 
 // entryOfHost is a host as it is written.
 type entryOfHost struct {
@@ -80,7 +82,7 @@ func (r *routes) inherit(from entryOfHost, names []string) {
 
 // list returns the hosts that a jump names.
 func (r *routes) list(jump string, at place) []string {
-	if jump == "" || jump == "none" {
+	if jump == "" || jump == none {
 		return nil
 	}
 	var all []string
@@ -138,6 +140,9 @@ func (r *routes) host(name string) Host {
 			hop = r.address(hop)
 		}
 		h.Jump = append(h.Jump, hop)
+	}
+	if len(h.Jump) == 0 && r.hosts[name].Jump == none {
+		h.Jump = []string{none}
 	}
 	return h
 }

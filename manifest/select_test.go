@@ -193,7 +193,7 @@ hosts:
 		"gpu-1": {"o@example.org:2222 i@10.0.0.1", "/keys/gpu-1 /src/keys/all /src/keys/inner"},
 		"gpu-2": {"root@x i@10.0.0.1", "/src/keys/all /src/keys/inner"},
 		"gpu-3": {"o@example.org:2222 i@10.0.0.1 root@[::1]:22", "/src/keys/all /src/keys/inner"},
-		"alone": {"", "/src/keys/all"},
+		"alone": {"none", "/src/keys/all"},
 		"too":   {"", "/src/keys/all"},
 		"here":  {"", ""},
 	}

@@ -127,12 +127,12 @@ func (c *connection) host(h manifest.Host, ask asking) (host.Host, error) {
 		return local.New(), nil
 	case c.SSH == withOpenSSH:
 		return openssh.New(h.Address, openssh.Options{
-			ConfigFile: c.SSHConfig, Identities: identities, PasswordFile: c.PasswordFile,
+			ConfigFile: c.SSHConfig, Identities: identities, PasswordFile: c.PasswordFile, Jump: strings.Join(h.Jump, ","),
 			AcceptNewHostKeys: c.AcceptNewHostKeys, Prompt: ask,
 		})
 	}
 	return ssh.New(h.Address, ssh.Options{
-		ConfigFile: c.SSHConfig, Identities: identities, PasswordFile: c.PasswordFile,
+		ConfigFile: c.SSHConfig, Identities: identities, PasswordFile: c.PasswordFile, Jump: strings.Join(h.Jump, ","),
 		AcceptNewHostKeys: c.AcceptNewHostKeys, Prompt: ask,
 	})
 }
