@@ -21,19 +21,21 @@ func environment(name string) (string, bool) {
 	return value, set
 }
 
-func manifests(t testing.TB, pattern string) map[string][]byte {
+func manifests(t testing.TB, patterns ...string) map[string][]byte {
 	t.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no manifests: %v", err)
-	}
 	all := map[string][]byte{}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no manifests %s: %v", pattern, err)
 		}
-		all[name] = data
+		for _, name := range files {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name] = data
+		}
 	}
 	return all
 }

@@ -22,24 +22,30 @@ import (
 // davitOn starts an install on h with the real command. It is killed with the test.
 func davitOn(t *testing.T, h *testhost.Host, args ...string) *exec.Cmd {
 	t.Helper()
-	ip, port, _ := net.SplitHostPort(h.Addr)
-	config := filepath.Join(t.TempDir(), "ssh_config")
-	lines := []string{
-		"Host far", "HostName " + ip, "Port " + port, "User " + h.User, "IdentityFile " + h.IdentityFile,
-		"IdentitiesOnly yes", "IdentityAgent none", "UserKnownHostsFile " + h.KnownHosts, "",
-	}
-	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	// Whoever runs the tests may ignore SIGHUP, but what a Go program catches its children do not.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
-	cmd := exec.Command("davit", append([]string{"install", "--ssh-config", config, bulky(t), "far"}, args...)...)
+	cmd := exec.Command("davit", append([]string{"install", "--ssh-config", configOf(t, h), bulky(t), "far"}, args...)...)
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil && cmd.Process != nil {
 			cmd.Process.Kill()
 		}
 	})
 	return cmd
+}
+
+// configOf returns the path of an ssh_config in which the host is "far".
+func configOf(t *testing.T, h *testhost.Host) string {
+	t.Helper()
+	ip, port, _ := net.SplitHostPort(h.Addr)
+	path := filepath.Join(t.TempDir(), "ssh_config")
+	lines := []string{
+		"Host far", "HostName " + ip, "Port " + port, "User " + h.User, "IdentityFile " + h.IdentityFile,
+		"IdentitiesOnly yes", "IdentityAgent none", "UserKnownHostsFile " + h.KnownHosts, "",
+	}
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // bulky returns the path of an executable of 4 MiB that nothing makes smaller.
