@@ -21,7 +21,7 @@ var house = []string{
 	"examples", "bench", "cmd", "internal/cli", "internal/demo", "server", "client", "job", "fleet", "manifest",
 	"", // the product
 	"scripts", "service", "health", "build", "artifact", "host", "stream", "deadline", "narrate",
-	"internal/testhost",
+	"internal/testhost", "internal/spelling",
 }
 
 // product is the place of the root package: it and all below are the library.

@@ -77,8 +77,11 @@ func (o InstallOptions) open() (*artifact.File, error) {
 	if err := validPlace(o.Scope, o.Dir); err != nil {
 		return nil, err
 	}
-	if (o.Binary == "") == (o.Build == nil) {
-		return nil, usage("name an executable, or say how it is built")
+	switch {
+	case o.Binary == "" && o.Build == nil:
+		return nil, usage("no executable is named, nor how it is built")
+	case o.Binary != "" && o.Build != nil:
+		return nil, usage("%s is named, and how to build it as well; leave one of them out", o.Binary)
 	}
 	if err := validName(o.resolved().Name, o.Name == "" && o.Build == nil); err != nil {
 		return nil, err
@@ -101,7 +104,10 @@ func (o InstallOptions) resolved() InstallOptions {
 	return o
 }
 
-var daemonName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+// NamePattern is the regular expression that the whole of a daemon's name matches.
+const NamePattern = `[a-z0-9][a-z0-9._-]{0,62}`
+
+var daemonName = regexp.MustCompile("^" + NamePattern + "$")
 
 // validName refuses what is no name of a daemon; derived is that it comes from a file's name.
 func validName(name string, derived bool) error {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/davit-sh/davit/internal/spelling"
 )
 
 // Host is a host of a manifest, with the defaults where it says nothing itself. What it holds must
@@ -98,7 +100,7 @@ func (r *routes) list(jump string, at place) []string {
 			r.d.fail(at, rules["target"].hint, "jump: %s is not what ssh takes", quoted(hop))
 		default:
 			hint := "list it under hosts; for an alias of ssh_config its name is enough"
-			if n := nearest(hop, slices.Sorted(maps.Keys(r.hosts))); n != "" {
+			if n := spelling.Nearest(hop, slices.Sorted(maps.Keys(r.hosts))); n != "" {
 				hint = "did you mean " + n + "? Otherwise " + hint
 			}
 			r.d.fail(at, hint, "jump: unknown host %s", quoted(hop))

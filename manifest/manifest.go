@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/davit-sh/davit/internal/spelling"
+
 	"github.com/davit-sh/davit"
 )
 
@@ -284,7 +286,7 @@ func unknown(kind error, name string, all []string, none, there string) *unknown
 	e := &unknownError{kind: kind, name: name, hint: none}
 	if len(all) > 0 {
 		e.hint = there + " " + strings.Join(all, ", ")
-		if n := nearest(name, all); n != "" {
+		if n := spelling.Nearest(name, all); n != "" {
 			e.hint = "did you mean " + n + "? " + e.hint
 		}
 	}
@@ -310,5 +312,5 @@ func (m *Manifest) Meant(name string) string {
 	for _, h := range m.hosts {
 		all = append(all, h.Name)
 	}
-	return nearest(name, all)
+	return spelling.Nearest(name, all)
 }

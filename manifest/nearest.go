@@ -1,54 +1,18 @@
 package manifest
 
-import "strings"
+import (
+	"strings"
 
-// nearest returns the one of the names that may have been meant, or "".
-func nearest(name string, names []string) string {
-	best, least := "", max(1, len(name)/3)+1
-	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
+	"github.com/davit-sh/davit/internal/spelling"
+)
 
 // meant says what name may have been meant, or what there is.
 func meant(name string, names []string, there string) string {
-	if n := nearest(name, names); n != "" {
+	if n := spelling.Nearest(name, names); n != "" {
 		return "did you mean " + n + "?"
 	}
 	if len(names) == 0 {
 		return ""
 	}
 	return there + " " + strings.Join(names, ", ")
-}
-
-// distance returns how many letters must be changed, added, left out or swapped with their
-// neighbour to make b of a.
-func distance(a, b string) int {
-	const longest = 128
-	if len(a) > longest || len(b) > longest {
-		return longest
-	}
-	var before, last []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

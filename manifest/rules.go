@@ -39,7 +39,7 @@ const (
 // rules are those that the tags is and keys name. A pattern is one of Go and of JavaScript.
 var rules = compiled(map[string]rule{
 	"daemon": {
-		pattern: `[a-z0-9][a-z0-9._-]{0,62}`,
+		pattern: davit.NamePattern,
 		say:     "cannot name a daemon: a name is 1 to 63 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit",
 	},
 	"host": {

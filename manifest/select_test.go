@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/davit-sh/davit/internal/spelling"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/davit-sh/davit"
@@ -260,11 +262,11 @@ func TestNearest(t *testing.T) {
 		"helth": "health", "Health": "health", "host": "hosts", "hsots": "hosts", "servcie": "service", "secret": "secrets",
 		"x": "", "build": "", strings.Repeat("health", 50): "",
 	} {
-		if got := nearest(name, names); got != want {
+		if got := spelling.Nearest(name, names); got != want {
 			t.Errorf("%.20s: %q, want %q", name, got, want)
 		}
 	}
-	if nearest("x", nil) != "" || !slices.Equal(names, []string{"health", "hosts", "service", "secrets"}) {
+	if spelling.Nearest("x", nil) != "" || !slices.Equal(names, []string{"health", "hosts", "service", "secrets"}) {
 		t.Error(names)
 	}
 }

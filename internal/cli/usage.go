@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/davit-sh/davit"
+	"github.com/davit-sh/davit/internal/spelling"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -54,7 +55,7 @@ func flagError(cmd *cobra.Command, err error) error {
 func nearest(name string, flags *pflag.FlagSet) string {
 	best, least := "", 3 // a misspelling is two strokes at most
 	flags.VisitAll(func(f *pflag.Flag) {
-		d := distance(name, f.Name)
+		d := spelling.Distance(name, f.Name)
 		if len(name) > 2 && strings.HasPrefix(f.Name, name) {
 			d = 1
 		}
@@ -63,25 +64,4 @@ func nearest(name string, flags *pflag.FlagSet) string {
 		}
 	})
 	return best
-}
-
-// distance returns how many letters must be inserted, left out or changed to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
