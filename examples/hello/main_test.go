@@ -24,7 +24,7 @@ func TestItSaysHelloUntilItIsToldToEnd(t *testing.T) {
 	if _, err := fmt.Sscanf(line, "hello devel listens on %s\n", &url); err != nil {
 		t.Fatalf("first line %q: %v", line, err)
 	}
-	for path, want := range map[string]string{"/": "hello devel\n", "/healthz": ""} {
+	for path, want := range map[string]string{"/": "hello devel\n", "/health": "ok\n"} {
 		resp, err := http.Get(url + path)
 		if err != nil {
 			t.Fatal(err)
