@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/davit-sh/davit/artifact"
 	"github.com/davit-sh/davit/internal/testhost"
 )
 
@@ -47,6 +48,27 @@ func TestTheExamplesInstallFromSource(t *testing.T) {
 			}
 			if said := h.Run(".local/bin/" + name + " --version"); !strings.HasPrefix(said, name+" ") {
 				t.Errorf("the daemon says it is %q", said)
+			}
+		})
+	}
+}
+
+func TestTheExamplesAreBuiltForAnotherPlatform(t *testing.T) {
+	t.Parallel()
+	for name, tools := range map[string][]string{"hello": nil, "c-hello": {"make", "aarch64-linux-gnu-gcc"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, tool := range tools {
+				testhost.Need(t, tool)
+			}
+			path := filepath.Join(t.TempDir(), name)
+			davitIn(t, filepath.Join("..", "..", "examples", name), "build", name, "--for", "linux/arm64", "-o", path)
+			file, err := artifact.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := file.Needs.String(); got != "linux/arm64" {
+				t.Errorf("it is built for %s", got)
 			}
 		})
 	}
