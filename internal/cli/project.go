@@ -22,7 +22,7 @@ type project struct {
 }
 
 func (p *project) flags(f *pflag.FlagSet) {
-	f.StringVar(&p.File, "file", "", "manifest `FILE`; "+manifest.FileName+" here or in a directory above unless given")
+	f.StringVar(&p.File, "file", "", "`FILE` with the manifest; "+manifest.FileName+" here or in a directory above unless given")
 }
 
 // find reads the manifest, if there is one. One that was named must be there. Its errors are usage errors.
