@@ -28,9 +28,11 @@ type Builder struct {
 	maker  maker
 	chosen string // how the maker was found, a sentence; "" if the recipe says it
 
-	mu   sync.Mutex
-	runs map[string]*run // by key of the maker
-	dir  string          // for what is made; "" until something is
+	mu      sync.Mutex
+	runs    map[string]*run // by key of the maker
+	dir     string          // for what is made; "" until something is
+	closed  bool
+	working sync.WaitGroup // the runs under way
 }
 
 // maker is one way to make an executable.
@@ -57,12 +59,16 @@ type run struct {
 	output  Output
 	err     error
 	waiters int
+	left    bool // nobody waits any more: it is being ended
 	cancel  context.CancelCauseFunc
 }
 
 // New looks at the source and returns what builds it. It refuses, with an [*Error], what cannot be built
 // for any host. The caller must call Close.
 func New(ctx context.Context, r Recipe) (*Builder, error) {
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
 	dir, err := filepath.Abs(r.Dir)
 	if err == nil {
 		var info os.FileInfo
@@ -77,9 +83,9 @@ func New(ctx context.Context, r Recipe) (*Builder, error) {
 	b := &Builder{recipe: r, runs: map[string]*run{}}
 	switch {
 	case r.Go != nil:
-		b.maker, err = newGo(r, *r.Go)
+		b.maker, b.chosen, err = newGo(ctx, r, *r.Go)
 	case r.Cargo != nil:
-		b.maker, err = newCargo(ctx, r, *r.Cargo)
+		b.maker, b.chosen, err = newCargo(ctx, r, *r.Cargo)
 	case r.Command != nil:
 		b.maker, err = newCommand(r, *r.Command)
 	case r.Prebuilt != "":
@@ -102,95 +108,160 @@ func (b *Builder) Command(p artifact.Platform) string { return b.maker.command(p
 // Chosen says how it was found out what to build, in a sentence; "" if the recipe says that.
 func (b *Builder) Chosen() string { return b.chosen }
 
-// Close removes what was made.
+// errClosed ends the builds that are under way at Close.
+var errClosed = errors.New("the builder was closed")
+
+// closeWait is how long Close waits for the processes of builds: more than it takes to end them.
+const closeWait = 2*narrate.DefaultGrace + time.Second
+
+// Close ends the builds that are under way, waits for the end of their processes, and removes what was
+// made. Whoever waits for a build, or asks for one from now on, gets an error.
 func (b *Builder) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	for _, r := range b.runs {
+		r.cancel(errClosed)
+	}
+	b.mu.Unlock()
+	ended := make(chan struct{})
+	go func() { defer close(ended); b.working.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(closeWait): // a sink that stalls must not keep the caller
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dir == "" {
 		return nil
 	}
-	dir := b.dir
-	b.dir, b.runs = "", map[string]*run{}
-	return os.RemoveAll(dir)
+	return os.RemoveAll(b.dir)
 }
 
 // Build returns the executable for hosts of platform p. The first caller for a platform starts the build, which is
 // told in its context; others wait for the same. The build goes on as long as somebody waits: when the context of
 // the last one ends, so does the whole process group of the build, and the error wraps the cause. Every other
-// error is an [*Error], an [*artifact.Error] for a file that cannot be used, or an [*artifact.MismatchError]. A build that
-// failed is not tried again.
+// error is an [*Error] or, for a file that nobody built here, of package artifact. A build that failed is not
+// tried again; one that was ended is.
 func (b *Builder) Build(ctx context.Context, p artifact.Platform) (Output, error) {
 	if p.OS == "" || p.Arch == "" {
 		return Output{}, refuse(ErrRecipe, "build it yourself, and name the file with --binary",
 			"the host does not say for which platform to build: it is %s", p)
 	}
+	if ctx.Err() != nil {
+		return Output{}, context.Cause(ctx)
+	}
 	key, err := b.maker.key(p)
 	if err != nil {
 		return Output{}, err
 	}
-	r, err := b.join(ctx, key, p)
+	r, joined, err := b.join(ctx, key, p)
 	if err != nil {
 		return Output{}, err
 	}
+	if joined && !r.over() {
+		narrate.Sayf(ctx, "build_wait", "⏳ Waiting for the build for %s", p)
+	}
 	select {
 	case <-r.done:
-		return r.output, r.err
 	case <-ctx.Done():
+		if b.leave(r, context.Cause(ctx)) {
+			<-r.done // its processes are being ended
+		}
+		return Output{}, context.Cause(ctx)
 	}
-	if b.leave(key, r, context.Cause(ctx)) {
-		<-r.done // its processes are being ended
+	if r.err != nil {
+		return Output{}, r.err
 	}
-	return Output{}, context.Cause(ctx)
+	// Hosts of the same key may differ in what the key does not say: the version of their C library.
+	if err := r.output.File.Fits(p); err != nil {
+		return Output{}, unusable(r.output.Tool, err)
+	}
+	return r.output, nil
 }
 
-// join returns the run of that key, which it starts if there is none.
-func (b *Builder) join(ctx context.Context, key string, p artifact.Platform) (*run, error) {
+// over reports whether a run has ended.
+func (r *run) over() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// join returns the run of that key, which it starts if there is none; joined is that there was one.
+func (b *Builder) join(ctx context.Context, key string, p artifact.Platform) (r *run, joined bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.runs[key]; r != nil {
-		r.waiters++
-		select {
-		case <-r.done:
-		default:
-			narrate.Sayf(ctx, "build_wait", "⏳ Waiting for the build for %s", p)
-		}
-		return r, nil
+	if b.closed {
+		return nil, false, refuse(ErrFailed, "", "build %s: %w", b.recipe.Name, errClosed)
 	}
-	if b.dir == "" {
-		dir, err := os.MkdirTemp("", "davit-build-")
-		if err != nil {
-			return nil, refuse(ErrOutput, "", "make a directory for the executable: %w", err)
-		}
-		b.dir = dir
+	before := b.runs[key]
+	if before != nil && !before.left {
+		before.waiters++
+		return before, true, nil
 	}
-	dir, err := os.MkdirTemp(b.dir, "")
-	if err != nil {
-		return nil, refuse(ErrOutput, "", "make a directory for the executable: %w", err)
-	}
-	grace := graceOf(ctx)
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	r := &run{done: make(chan struct{}), waiters: 1, cancel: cancel}
+	work, cancel := context.WithCancelCause(withGrace(context.WithoutCancel(ctx), graceOf(ctx)))
+	r = &run{done: make(chan struct{}), waiters: 1, cancel: cancel}
 	b.runs[key] = r
-	go func() {
+	b.working.Go(func() {
 		defer close(r.done)
-		r.output, r.err = b.build(withGrace(work, grace), p, dir)
-	}()
-	return r, nil
+		defer cancel(nil)
+		if before != nil {
+			<-before.done // two at once would write the same files
+		}
+		r.output, r.err = b.attempt(work, p)
+	})
+	return r, false, nil
 }
 
 // leave says that one who waited does so no more, and reports whether it was the last: then the run
 // is ended, and is none that others could join.
-func (b *Builder) leave(key string, r *run, cause error) (last bool) {
+func (b *Builder) leave(r *run, cause error) (last bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.waiters--; r.waiters > 0 {
+	if r.waiters--; r.waiters > 0 || r.over() {
 		return false
 	}
+	r.left = true
 	r.cancel(cause)
-	if b.runs[key] == r {
-		delete(b.runs, key)
-	}
 	return true
+}
+
+// attempt builds in a fresh directory, and leaves none behind that is of no use.
+func (b *Builder) attempt(ctx context.Context, p artifact.Platform) (Output, error) {
+	dir, err := b.freshDir()
+	if err != nil {
+		return Output{}, refuse(ErrOutput, "", "make a directory for the executable: %w", err)
+	}
+	o, err := b.build(ctx, p, dir)
+	if err == nil {
+		return o, nil
+	}
+	os.RemoveAll(dir)
+	if _, told := errors.AsType[*Error](err); !told && errors.Is(err, errClosed) {
+		err = refuse(ErrFailed, "", "build %s: %w", b.recipe.Name, errClosed)
+	}
+	return Output{}, err
+}
+
+// freshDir makes a directory with an absolute path, for commands run elsewhere.
+func (b *Builder) freshDir() (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return "", errClosed
+	}
+	if b.dir == "" {
+		dir, err := os.MkdirTemp("", "davit-build-")
+		if err != nil {
+			return "", err
+		}
+		if b.dir, err = filepath.Abs(dir); err != nil {
+			return "", err
+		}
+	}
+	return os.MkdirTemp(b.dir, "")
 }
 
 // build builds, and tells it.
@@ -212,14 +283,14 @@ func (b *Builder) build(ctx context.Context, p artifact.Platform, dir string) (O
 		return Output{}, err
 	}
 	file, err := artifact.Open(m.path)
-	if err == nil {
-		err = file.Fits(p)
-	}
 	if err != nil {
-		return Output{}, unusable(m, err)
+		return Output{}, unusable(m.tool, err)
 	}
 	took := time.Since(began).Round(time.Millisecond)
 	o := Output{File: file, Tool: m.tool, Cached: m.cached, Seconds: took.Seconds()}
+	if file.Fits(p) != nil {
+		return o, nil // it serves another host at best, and the one that asked is told why it does not serve it
+	}
 	narrate.Emit(ctx, narrate.Event{
 		Action: "build_complete", Message: "✅ " + b.closing(o, took),
 		Attrs: map[string]any{"platform": p.String(), "bytes": file.Size, "seconds": o.Seconds, "cached": o.Cached, "tool": o.Tool},
@@ -239,14 +310,18 @@ func (b *Builder) closing(o Output, took time.Duration) string {
 }
 
 // unusable returns the error of a file that was made, or found, and is of no use.
-func unusable(m made, err error) error {
-	if m.tool == prebuiltTool {
+func unusable(tool string, err error) error {
+	if tool == prebuiltTool {
 		return err
 	}
-	e := &Error{Kind: ErrOutput, Err: fmt.Errorf("%s succeeded, but: %w", m.tool, err)}
+	made := tool
+	if tool == commandTool {
+		made = "the command"
+	}
+	e := &Error{Kind: ErrOutput, Err: fmt.Errorf("%s succeeded, but: %w", made, err)}
 	if mismatch, ok := errors.AsType[*artifact.MismatchError](err); ok {
 		e.Hint = mismatch.Hint
-		if m.tool == commandTool {
+		if tool == commandTool {
 			e.Hint = "have the command build for $DAVIT_OS/$DAVIT_ARCH (and $DAVIT_LIBC)"
 		}
 	} else if bad, ok := errors.AsType[*artifact.Error](err); ok {

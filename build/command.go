@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/davit-sh/davit/artifact"
 )
@@ -23,10 +24,13 @@ type command struct {
 	recipe Recipe
 	Command
 	shell string
+
+	mu    sync.Mutex
+	turns map[string]chan struct{} // by path of what is made: one command writes there at a time
 }
 
 func newCommand(r Recipe, c Command) (*command, error) {
-	shell, err := lookPath("sh", "run davit where there is a POSIX shell")
+	shell, err := needTool(r, "sh", "run davit where there is a POSIX shell")
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +40,7 @@ func newCommand(r Recipe, c Command) (*command, error) {
 	if err := checkPlaceholders(c.Output); err != nil {
 		return nil, err
 	}
-	return &command{recipe: r, Command: c, shell: shell}, nil
+	return &command{recipe: r, Command: c, shell: shell, turns: map[string]chan struct{}{}}, nil
 }
 
 func (c *command) key(p artifact.Platform) (string, error) { return platformKey(p), nil }
@@ -46,20 +50,29 @@ func platformKey(p artifact.Platform) string { return p.String() + "/" + p.Libc 
 
 func (c *command) command(artifact.Platform) string { return c.Run }
 
-func (c *command) make(ctx context.Context, p artifact.Platform, dir string) (made, error) {
-	output := filepath.Join(dir, c.recipe.Name)
-	if c.Output != "" {
-		output = filepath.Join(c.recipe.Dir, fill(c.Output, p))
-		if filepath.IsAbs(c.Output) {
-			output = fill(c.Output, p)
-		}
+// output is where the command makes the file for p.
+func (c *command) output(p artifact.Platform, dir string) string {
+	switch path := fill(c.Output, p); {
+	case path == "":
+		return filepath.Join(dir, c.recipe.Name)
+	case filepath.IsAbs(path):
+		return path
+	default:
+		return filepath.Join(c.recipe.Dir, path)
 	}
+}
+
+func (c *command) make(ctx context.Context, p artifact.Platform, dir string) (made, error) {
+	output := c.output(p, dir)
+	done, err := c.turn(ctx, output)
+	if err != nil {
+		return made{}, err
+	}
+	defer done()
 	before, _ := os.Stat(output)
 	cmd := exec.Command(c.shell, "-c", c.Run)
 	cmd.Dir = c.recipe.Dir
-	cmd.Env = environment(c.recipe.Env, []string{
-		"DAVIT_OS=" + p.OS, "DAVIT_ARCH=" + p.GOARCH(), "DAVIT_LIBC=" + p.Libc, "DAVIT_OUTPUT=" + output,
-	})
+	cmd.Env = environment(c.recipe, "DAVIT_OS="+p.OS, "DAVIT_ARCH="+p.GOARCH(), "DAVIT_LIBC="+p.Libc, "DAVIT_OUTPUT="+output)
 	if err := execute(ctx, "the command", cmd); err != nil {
 		return made{}, err
 	}
@@ -74,7 +87,42 @@ func (c *command) make(ctx context.Context, p artifact.Platform, dir string) (ma
 	if err != nil {
 		return made{}, refuse(ErrOutput, "", "the command succeeded, but: %w", err)
 	}
-	return made{path: output, tool: commandTool, cached: unchanged(before, after)}, nil
+	m := made{path: output, tool: commandTool, cached: unchanged(before, after)}
+	if c.Output == "" {
+		return m, nil
+	}
+	err = m.move(filepath.Join(dir, c.recipe.Name))
+	return m, err
+}
+
+// turn waits until no other command makes the file at that path. The caller calls done when it has made it.
+func (c *command) turn(ctx context.Context, path string) (done func(), err error) {
+	c.mu.Lock()
+	turn := c.turns[path]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		c.turns[path] = turn
+	}
+	c.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// move makes a copy of what was made the thing made: for the next platform the same path may hold another
+// file. One that cannot be used stays where it is, which is what its error names.
+func (m *made) move(to string) error {
+	if _, err := artifact.Open(m.path); err != nil {
+		return nil
+	}
+	if err := copyFile(to, m.path); err != nil {
+		return refuse(ErrOutput, "", "copy what the command made: %w", err)
+	}
+	m.path = to
+	return nil
 }
 
 // unchanged reports whether a file is the one that it was.

@@ -13,33 +13,34 @@ import (
 	"strings"
 )
 
-// choose finds out what to build where the recipe does not say it, and tells how.
+// choose finds out what to build where the recipe does not say it, and tells how. Of a source in both languages it is
+// the bin that has the name of the daemon, else the program in Go, else the bin.
 func choose(ctx context.Context, r Recipe) (maker, string, error) {
-	if exists(filepath.Join(r.Dir, "Cargo.toml")) {
-		m, err := newCargo(ctx, r, Cargo{})
-		if err == nil {
-			return m, "There is a Cargo.toml, and it has the bin " + m.Bin, nil
-		}
-		if above(r.Dir, "go.mod") == "" || !errors.Is(err, ErrRecipe) {
-			return nil, "", err
-		}
-	}
-	if above(r.Dir, "go.mod") == "" {
+	inGo, inRust := above(r.Dir, "go.mod") != "", exists(filepath.Join(r.Dir, "Cargo.toml"))
+	if !inGo && !inRust {
 		return nil, "", refuse(ErrRecipe, "say in build of the manifest how "+r.Name+" is made: go, cargo, command or prebuilt",
 			"%s has neither a go.mod nor a Cargo.toml", r.Dir)
 	}
-	pkg, why, err := goPackage(r)
-	if err != nil {
-		return nil, "", err
+	if !inRust {
+		return asMaker(newGo(ctx, r, Go{}))
 	}
-	m, err := newGo(r, Go{Package: pkg})
-	return m, why, err
+	c, why, err := newCargo(ctx, r, Cargo{})
+	if inGo && (err != nil || c.Bin != r.Name) {
+		if g, why, err := newGo(ctx, r, Go{}); err == nil {
+			return g, why, nil
+		}
+	}
+	return asMaker(c, why, err)
 }
 
+func asMaker(m maker, why string, err error) (maker, string, error) { return m, why, err }
+
 // goPackage returns the package of the program, and why it is that one.
-func goPackage(r Recipe) (pkg, why string, err error) {
-	mains, err := mainPackages(r.Dir)
+func goPackage(ctx context.Context, r Recipe, tags []string) (pkg, why string, err error) {
+	mains, err := mainPackages(ctx, r.Dir, tags)
 	switch {
+	case ctx.Err() != nil:
+		return "", "", context.Cause(ctx)
 	case err != nil:
 		return "", "", refuse(ErrRecipe, "", "look for a program in Go: %w", err)
 	case len(mains) == 0:
@@ -68,7 +69,7 @@ func goPackage(r Recipe) (pkg, why string, err error) {
 func list(names []string) string {
 	const shown = 10
 	if len(names) > shown {
-		return strings.Join(names[:shown], ", ") + fmt.Sprintf(" and %d more", len(names)-shown)
+		return strings.Join(names[:shown], ", ") + fmt.Sprintf(", and %d more", len(names)-shown)
 	}
 	return strings.Join(names, ", ")
 }
@@ -77,11 +78,17 @@ func list(names []string) string {
 const mostFolders = 20_000
 
 // mainPackages returns the packages main of the module that dir is in, at dir and below: ".", "./cmd/worker".
-func mainPackages(dir string) ([]string, error) {
+func mainPackages(ctx context.Context, dir string, tags []string) ([]string, error) {
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir follows none, not even the first
+	if err != nil {
+		return nil, err
+	}
 	var mains []string
 	folders := 0
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case err != nil && path == dir:
 			return err
 		case err != nil, !d.IsDir():
@@ -92,12 +99,15 @@ func mainPackages(dir string) ([]string, error) {
 		if folders++; folders > mostFolders {
 			return fmt.Errorf("%s has more than %d folders; say in build.go.package where the program is", dir, mostFolders)
 		}
-		if hasMain(path) {
+		if is, _ := hasMain(path, tags); is {
 			rel, err := filepath.Rel(dir, path)
 			if err != nil {
 				return err
 			}
-			mains = append(mains, "./"+strings.TrimPrefix(filepath.ToSlash(rel), "."))
+			if rel != "." {
+				rel = "./" + filepath.ToSlash(rel)
+			}
+			mains = append(mains, rel)
 		}
 		return nil
 	})
@@ -110,16 +120,20 @@ func skipped(name string) bool {
 		slices.Contains([]string{"testdata", "vendor", "node_modules", "target"}, name)
 }
 
-// hasMain reports whether the files of a directory are a package main, here or on a Linux host.
-func hasMain(dir string) bool {
+// hasMain reports whether the files of a directory are a package main, here or on a Linux host. If they are not, unsure
+// is that they may be one on another system, or that they contradict each other.
+func hasMain(dir string, tags []string) (is, unsure bool) {
 	for _, system := range []string{"linux", runtime.GOOS} {
 		context := gobuild.Default
-		context.GOOS, context.CgoEnabled = system, true
-		if pkg, err := context.ImportDir(dir, 0); err == nil && pkg.Name == "main" {
-			return true
+		context.GOOS, context.CgoEnabled, context.BuildTags = system, true, tags
+		pkg, err := context.ImportDir(dir, 0)
+		if err == nil && pkg.Name == "main" {
+			return true, false
 		}
+		_, none := errors.AsType[*gobuild.NoGoError](err)
+		unsure = unsure || err != nil && (!none || len(pkg.IgnoredGoFiles) > 0)
 	}
-	return false
+	return false, unsure
 }
 
 func exists(path string) bool {

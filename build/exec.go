@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,29 +30,32 @@ type tail struct {
 // Prompt implements [narrate.Prompt].
 func (*tail) Prompt() {}
 
-// Emit implements [narrate.Sink].
+// Emit implements [narrate.Sink]. A line that was told as narration is one that was printed: [ERROR] Main: no such symbol.
 func (t *tail) Emit(e narrate.Event) error {
-	if e.Kind != narrate.Output {
+	line := e.Message
+	switch {
+	case e.Kind == narrate.Narration && e.Level == narrate.Info:
+		line = fmt.Sprintf("[%s] %s: %s", e.Actor, e.Action, e.Message)
+	case e.Kind != narrate.Output: // or a warning of the capture itself
 		return nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	line := strings.TrimSpace(e.Message)
 	if t.first == "" && tells(line) {
-		t.first = line
+		t.first = strings.TrimSpace(line)
 	}
-	if t.lines = append(t.lines, e.Message); len(t.lines) > 2*tailLines {
+	if t.lines = append(t.lines, line); len(t.lines) > 2*tailLines {
 		t.lines = append(t.lines[:0], t.lines[len(t.lines)-tailLines:]...)
 	}
 	return nil
 }
 
-// tells reports whether a compiler's line looks like the one that says what is wrong: an error of
-// rustc or cc, or a place in a file of Go.
-func tells(line string) bool {
-	return strings.HasPrefix(line, "error") || strings.Contains(line, ": error: ") ||
-		strings.Contains(line, ".go:") && !strings.HasPrefix(line, "#")
-}
+// telling matches the lines with which compilers say what is wrong: rustc's error and error[E0425], cc's and ld's,
+// a place in a file of Go.
+var telling = regexp.MustCompile(`^\s*error(\[\w+\])?:|: (fatal )?error: |: undefined reference to |\.go:\d+:`)
+
+// tells reports whether a compiler's line looks like the one that says what is wrong.
+func tells(line string) bool { return telling.MatchString(line) }
 
 // most is the greatest length of a compiler's line in an error.
 const most = 300
@@ -58,7 +64,7 @@ const most = 300
 func (t *tail) said() (line string, lines []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines = t.lines[max(0, len(t.lines)-tailLines):]
+	lines = slices.Clone(t.lines[max(0, len(t.lines)-tailLines):])
 	line = t.first
 	for i := len(lines) - 1; i >= 0 && line == ""; i-- {
 		line = strings.TrimSpace(lines[i])
@@ -87,18 +93,42 @@ func execute(ctx context.Context, what string, cmd *exec.Cmd) error {
 	return &Error{Kind: ErrFailed, Err: fmt.Errorf("%s failed (%v): %s", what, exit, line), Output: lines}
 }
 
-// environment returns our environment with additions, the later ones of which win.
-func environment(additions ...[]string) []string {
-	env := os.Environ()
-	for _, more := range additions {
-		env = append(env, more...)
-	}
-	return env
+// environment returns our environment with that of the recipe and additions, the later ones of which win.
+func environment(r Recipe, additions ...string) []string {
+	env := append(os.Environ(), "PWD="+r.Dir) // ours is not where commands run
+	return append(append(env, r.Env...), additions...)
 }
 
-// lookPath finds a tool, or says how to get it.
-func lookPath(tool, get string) (string, error) {
-	path, err := exec.LookPath(tool)
+// lookupEnv returns what a variable is in an environment.
+func lookupEnv(env []string, name string) (value string, ok bool) {
+	for _, v := range slices.Backward(env) {
+		if value, ok = strings.CutPrefix(v, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// lookPath finds a program as a command of the recipe would.
+func lookPath(r Recipe, program string) (string, error) {
+	path, ok := lookupEnv(r.Env, "PATH")
+	if !ok {
+		return exec.LookPath(program)
+	}
+	for _, dir := range filepath.SplitList(path) {
+		if !filepath.IsAbs(dir) {
+			continue // as exec.LookPath: what lies about in a directory is not run by chance
+		}
+		if found, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return found, nil
+		}
+	}
+	return "", &exec.Error{Name: program, Err: exec.ErrNotFound}
+}
+
+// needTool finds a tool, or says how to get it.
+func needTool(r Recipe, tool, get string) (string, error) {
+	path, err := lookPath(r, tool)
 	if err != nil {
 		return "", refuse(ErrTool, get, "there is no %s on this machine: %w", tool, err)
 	}

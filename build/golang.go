@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/davit-sh/davit/artifact"
@@ -23,40 +22,47 @@ type golang struct {
 	tool string
 }
 
-func newGo(r Recipe, g Go) (*golang, error) {
-	tool, err := lookPath("go", "install Go, https://go.dev/dl, or say where it is with PATH")
+// newGo returns the maker, and how the program was found: "" if the recipe names it.
+func newGo(ctx context.Context, r Recipe, g Go) (_ *golang, why string, err error) {
+	tool, err := needTool(r, "go", "install Go, https://go.dev/dl, or say in PATH where it is")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if g.Package == "" {
-		if g.Package, _, err = goPackage(r); err != nil {
-			return nil, err
+		if g.Package, why, err = goPackage(ctx, r, g.Tags); err != nil {
+			return nil, "", err
 		}
 	}
-	if strings.HasPrefix(g.Package, "-") || g.Package == "" {
-		return nil, refuse(ErrRecipe, "write it as go build takes it: ./cmd/worker", "%q is not a package", g.Package)
+	if strings.HasPrefix(g.Package, "-") {
+		return nil, "", refuse(ErrRecipe, "write it as go build takes it: ./cmd/worker", "%q is not a package", g.Package)
 	}
 	if strings.HasPrefix(g.Package, ".") {
-		if err := isMain(filepath.Join(r.Dir, g.Package), g.Package, r); err != nil {
-			return nil, err
+		if err := needMain(ctx, filepath.Join(r.Dir, g.Package), g, r); err != nil {
+			return nil, "", err
 		}
 	}
-	return &golang{recipe: r, Go: g, tool: tool}, nil
+	return &golang{recipe: r, Go: g, tool: tool}, why, nil
 }
 
-// isMain refuses a directory that is no program in Go.
-func isMain(dir, pkg string, r Recipe) error {
+// needMain refuses a directory that is no program in Go. Where it is not certain the go command decides.
+func needMain(ctx context.Context, dir string, g Go, r Recipe) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return nil
+	}
+	if err == nil {
+		if is, unsure := hasMain(dir, g.Tags); is || unsure {
+			return nil
+		}
+	}
 	hint := "name the package of the program; there is none below " + r.Dir
-	if mains, _ := mainPackages(r.Dir); len(mains) > 0 {
-		hint = "name one of " + strings.Join(mains, ", ")
+	if mains, _ := mainPackages(ctx, r.Dir, g.Tags); len(mains) > 0 {
+		hint = "name one of " + list(mains)
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return refuse(ErrRecipe, hint, "the package %s is not there: %w", pkg, err)
+	if err != nil {
+		return refuse(ErrRecipe, hint, "the package %s is not there: %w", g.Package, err)
 	}
-	if !hasMain(dir) {
-		return refuse(ErrRecipe, hint, "%s is not a program: it has no package main", pkg)
-	}
-	return nil
+	return refuse(ErrRecipe, hint, "%s is not a program: it has no package main", g.Package)
 }
 
 func (g *golang) key(p artifact.Platform) (string, error) {
@@ -67,7 +73,7 @@ func (g *golang) key(p artifact.Platform) (string, error) {
 	if !g.CGO {
 		return key, nil
 	}
-	if key += "/" + p.Libc; !g.nativeC(p) && g.env("CC") == "" {
+	if key += "/" + p.Libc; !g.nativeC(p) && g.recipe.env("CC") == "" {
 		return "", refuse(ErrTool, "set it, as in CC="+crossCC(p)+", in build.env of the manifest; or leave cgo out",
 			"building with cgo for %s needs a C compiler for that, and CC is not set", p)
 	}
@@ -77,16 +83,6 @@ func (g *golang) key(p artifact.Platform) (string, error) {
 // nativeC reports whether the C compiler of this machine compiles for p.
 func (*golang) nativeC(p artifact.Platform) bool {
 	return p.OS == runtime.GOOS && p.GOARCH() == runtime.GOARCH
-}
-
-// env returns what a variable of the build's environment is.
-func (g *golang) env(name string) string {
-	for _, v := range slices.Backward(g.recipe.Env) {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
-		}
-	}
-	return os.Getenv(name)
 }
 
 // crossCompilers are Debian's names of C compilers.
@@ -144,10 +140,13 @@ func (g *golang) platformEnv(p artifact.Platform) []string {
 func (g *golang) make(ctx context.Context, p artifact.Platform, dir string) (made, error) {
 	output := filepath.Join(dir, g.recipe.Name)
 	kept := g.kept(p)
-	before := seed(output, kept)
+	seeded := seed(output, kept)
+	if seeded != nil {
+		defer seeded.Close() // not before the comparison: no other file can have its identity till then
+	}
 	cmd := exec.Command(g.tool, g.args(output)...)
 	cmd.Dir = g.recipe.Dir
-	cmd.Env = environment(g.recipe.Env, g.platformEnv(p))
+	cmd.Env = environment(g.recipe, g.platformEnv(p)...)
 	if err := execute(ctx, "go build", cmd); err != nil {
 		return made{}, err
 	}
@@ -156,7 +155,11 @@ func (g *golang) make(ctx context.Context, p artifact.Platform, dir string) (mad
 		return made{}, refuse(ErrOutput, "", "go build succeeded and made no file: %w", err)
 	}
 	// The go command leaves a file alone that it would make again, and replaces any other.
-	cached := before != nil && os.SameFile(before, after) && before.Size() == after.Size()
+	cached := false
+	if seeded != nil {
+		before, err := seeded.Stat()
+		cached = err == nil && os.SameFile(before, after)
+	}
 	if !cached {
 		keep(output, kept)
 	}
@@ -173,40 +176,4 @@ func (g *golang) kept(p artifact.Platform) string {
 	}
 	place := sha256.Sum256([]byte(g.recipe.Dir + "\x00" + g.recipe.Name + "\x00" + g.Package))
 	return filepath.Join(cache, "davit", "build", hex.EncodeToString(place[:8]), strings.ReplaceAll(p.String(), "/", "-")+p.ARM)
-}
-
-// seed puts a copy of the kept file at output, and returns what it is; nil if there is none.
-func seed(output, kept string) os.FileInfo {
-	if kept == "" || copyFile(output, kept, 0o755) != nil {
-		os.Remove(output)
-		return nil
-	}
-	info, err := os.Stat(output)
-	if err != nil {
-		return nil
-	}
-	return info
-}
-
-// keep keeps a copy of output. It is no more than a saving of time: a failure is none of the build's.
-func keep(output, kept string) {
-	if kept == "" || os.MkdirAll(filepath.Dir(kept), 0o700) != nil {
-		return
-	}
-	f, err := os.CreateTemp(filepath.Dir(kept), ".new-")
-	if err != nil {
-		return
-	}
-	f.Close()
-	if copyFile(f.Name(), output, 0o700) != nil || os.Rename(f.Name(), kept) != nil {
-		os.Remove(f.Name())
-	}
-}
-
-func copyFile(to, from string, mode os.FileMode) error {
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, data, mode)
 }

@@ -20,7 +20,7 @@ func Programs(ctx context.Context, dir string) ([]Program, error) {
 	}
 	var all []Program
 	if above(dir, "go.mod") != "" {
-		mains, err := mainPackages(dir)
+		mains, err := mainPackages(ctx, dir, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -31,7 +31,7 @@ func Programs(ctx context.Context, dir string) ([]Program, error) {
 	if !exists(filepath.Join(dir, "Cargo.toml")) {
 		return all, nil
 	}
-	tool, err := lookPath("cargo", getCargo)
+	tool, err := needTool(Recipe{Dir: dir}, "cargo", getCargo)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func Programs(ctx context.Context, dir string) ([]Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range meta.bins("") {
+	for _, b := range meta.bins("", dir) {
 		all = append(all, Program{Name: b.name, Cargo: &Cargo{Bin: b.name}})
 	}
 	return all, nil

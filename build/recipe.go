@@ -2,6 +2,11 @@
 // by any command, or by finding one that is there already.
 package build
 
+import (
+	"path/filepath"
+	"strings"
+)
+
 // Recipe says how the executable of a daemon is made. At most one of Go, Cargo, Command and Prebuilt
 // is set; if none is, [New] looks at the source and chooses.
 type Recipe struct {
@@ -16,6 +21,29 @@ type Recipe struct {
 	Cargo    *Cargo
 	Command  *Command
 	Prebuilt string // path with {os}, {arch} and {libc} in it, relative to Dir
+}
+
+// validate refuses what no source could be built by.
+func (r Recipe) validate() error {
+	if r.Name == "" || r.Name != filepath.Base(r.Name) || strings.HasPrefix(r.Name, ".") {
+		return refuse(ErrRecipe, "name it like a file: worker", "%q is no name of a daemon", r.Name)
+	}
+	ways := 0
+	for _, is := range []bool{r.Go != nil, r.Cargo != nil, r.Command != nil, r.Prebuilt != ""} {
+		if is {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return refuse(ErrRecipe, "say one of go, cargo, command and prebuilt", "there are %d ways to make %s", ways, r.Name)
+	}
+	return nil
+}
+
+// env returns what a variable is for whatever is run.
+func (r Recipe) env(name string) string {
+	value, _ := lookupEnv(environment(r), name)
+	return value
 }
 
 // Go is a program in Go.
