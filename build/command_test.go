@@ -102,7 +102,7 @@ func TestACommandThatBuildsForAnotherPlatform(t *testing.T) {
 func TestACommandThatFailsShowsItsLines(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, run, what, last string }{
-		{"by its last line", "echo one; echo two >&2; exit 3", "the command failed (exit status 3): ", "two"},
+		{"by its last line", "echo one >&2; echo two >&2; exit 3", "the command failed (exit status 3): ", "two"},
 		{"by the line of a compiler", "echo 'main.c:3:1: error: no'; echo make: failed; exit 2", "the command failed (exit status 2): main.c:3:1: error: no", "make: failed"},
 		{"by a line that is told as narration", "echo '[ERROR] Main: error: no such symbol'; exit 1", "[ERROR] Main: error: no such symbol", "[ERROR] Main: error: no such symbol"},
 		{"by a signal", "echo out of memory; kill -KILL $$", "the command failed (signal: killed): out of memory", "out of memory"},
