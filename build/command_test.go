@@ -228,7 +228,8 @@ func TestPrebuilt(t *testing.T) {
 		{"it is found", "bin/worker-{os}-{arch}", platform("amd64"), "bin/worker-linux-amd64", nil},
 		{"by an absolute path", filepath.Join(dir, "bin/worker-{os}-{arch}"), platform("amd64"), "bin/worker-linux-amd64", nil},
 		{
-			"for 32-bit programs and musl", "./bin/worker-{os}-{arch}-{libc}", artifact.Platform{OS: "linux", Arch: "arm64", LongBit: "32", Libc: "musl"},
+			"for 32-bit programs and musl", "./bin/worker-{os}-{arch}-{libc}",
+			artifact.Platform{OS: "linux", Arch: "arm64", LongBit: "32", Libc: "musl"},
 			"bin/worker-linux-arm-musl", nil,
 		},
 		{"it is not there", "bin/worker-{os}-{arch}", platform("arm64"), "bin/worker-linux-arm64", os.ErrNotExist},

@@ -94,7 +94,7 @@ var crossCompilers = map[string]string{
 func crossCC(p artifact.Platform) string { return cmp.Or(crossCompilers[p.String()], "PROGRAM") }
 
 func (g *golang) args(output string) []string {
-	args := []string{"build", "-trimpath"}
+	args := []string{"build", "-v", "-trimpath"}
 	if len(g.Tags) > 0 {
 		args = append(args, "-tags="+strings.Join(g.Tags, ","))
 	}

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"crypto/rand"
 	"debug/buildinfo"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/davit-sh/davit/artifact"
 	"github.com/davit-sh/davit/internal/testhost"
+	"github.com/davit-sh/davit/narrate"
 )
 
 const (
@@ -56,6 +58,10 @@ func TestGoTellsWhatItDoes(t *testing.T) {
 	t.Parallel()
 	ctx, rec := told(t)
 	dir := goTree(t)
+	fresh := "package main\n\nvar _ = `" + rand.Text() + "`\n" // that no cache has
+	if err := os.WriteFile(filepath.Join(dir, "fresh.go"), []byte(fresh), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	b := builder(t, Recipe{Dir: dir, Go: &Go{Package: ".", LDFlags: "-s -w"}})
 	o, err := b.Build(ctx, platform("amd64"))
 	if err != nil {
@@ -65,8 +71,11 @@ func TestGoTellsWhatItDoes(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 	events := rec.Events()
-	if got := events[0].Message; got != "🔨 Building worker for linux/amd64: go build -trimpath '-ldflags=-s -w' ." {
+	if got := events[0].Message; got != "🔨 Building worker for linux/amd64: go build -v -trimpath '-ldflags=-s -w' ." {
 		t.Errorf("told %q", got)
+	}
+	if !slices.ContainsFunc(events, func(e narrate.Event) bool { return e.Kind == narrate.Output && e.Message == "example.com/worker" }) {
+		t.Error("what was compiled is not told")
 	}
 	last := events[len(events)-1].Attrs
 	if last["bytes"] != o.File.Size || last["tool"] != "go" || last["cached"] != false || last["platform"] != "linux/amd64" {
