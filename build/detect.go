@@ -127,7 +127,7 @@ func hasMain(dir string, tags []string) (is, unsure bool) {
 		context := gobuild.Default
 		context.GOOS, context.CgoEnabled, context.BuildTags = system, true, tags
 		pkg, err := context.ImportDir(dir, 0)
-		if err == nil && pkg.Name == "main" {
+		if err == nil && pkg.Name == "main" && len(pkg.GoFiles)+len(pkg.CgoFiles) > 0 { // not of tests alone
 			return true, false
 		}
 		_, none := errors.AsType[*gobuild.NoGoError](err)

@@ -305,6 +305,10 @@ func TestWhichProgramInGo(t *testing.T) {
 			refusal: "there is no package main below", hints: "say in build.go.package where the program is",
 		},
 		{
+			name: "only tests", files: map[string]string{"go.mod": goMod, "main_test.go": goMain},
+			refusal: "there is no package main below", hints: "say in build.go.package where the program is",
+		},
+		{
 			name: "one that is named and is a library", files: map[string]string{"go.mod": goMod, "lib.go": goLib, "cmd/a/main.go": goMain},
 			recipe:  Recipe{Go: &Go{Package: "."}},
 			refusal: ". is not a program: it has no package main", hints: "name one of ./cmd/a",

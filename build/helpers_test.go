@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,6 +73,9 @@ func write(t testing.TB, path, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// What another test starts meanwhile would hold the file open for writing, and it could not be run.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -147,6 +151,9 @@ func refused(t testing.TB, err, kind error, what, hint string) *Error {
 func says(t testing.TB, o Output) string {
 	t.Helper()
 	out, err := exec.Command(o.File.Path).CombinedOutput()
+	for errors.Is(err, syscall.ETXTBSY) { // for the same reason as in write
+		out, err = exec.Command(o.File.Path).CombinedOutput()
+	}
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
