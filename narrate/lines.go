@@ -26,11 +26,14 @@ const maxPart = 64 << 10
 // The caller must call Close for the last line to be told, and must not use a LineWriter from
 // two goroutines at once. Sinks must not change the Attrs of its events: they are shared.
 type LineWriter struct {
-	ctx  context.Context // knows no secrets: the masker has dealt with them
+	to   scope // knows no secrets: the masker has dealt with them
 	mask *masker
 	line []byte // the line under way, or its last part; maxPart at most
 	cut  bool   // parts of the line under way were told
 	said bool   // since the last LF, a CR has ended a line: an LF that follows it adds none
+
+	next    Event // what is told when it is known whether more follows at once
+	pending bool  // there is a next
 
 	whole, partial map[string]any // the attributes of a line (or its last part) and of a part
 }
@@ -40,8 +43,10 @@ var _ io.WriteCloser = (*LineWriter)(nil)
 // NewLineWriter returns a writer that tells the lines of the stream, "stdout" or "stderr", to
 // the sinks of ctx.
 func NewLineWriter(ctx context.Context, stream string) *LineWriter {
+	to := scopeOf(ctx)
+	to.secrets = nil
 	return &LineWriter{
-		ctx:     with(ctx, func(s *scope) { s.secrets = nil }),
+		to:      to,
 		mask:    newMasker(Secrets(ctx)),
 		whole:   map[string]any{"stream": stream},
 		partial: map[string]any{"stream": stream, "partial": true},
@@ -51,6 +56,7 @@ func NewLineWriter(ctx context.Context, stream string) *LineWriter {
 // Write tells the lines that p completes. It never fails.
 func (w *LineWriter) Write(p []byte) (int, error) {
 	w.split(w.mask.push(p))
+	w.pass(allAlong)
 	return len(p), nil
 }
 
@@ -60,19 +66,41 @@ func (w *LineWriter) Close() error {
 	if len(w.line) > 0 {
 		w.tell()
 	}
+	w.pass(allAlong)
 	return nil
+}
+
+// say tells e. Only the last event that a write says is waited for, and the others with it.
+func (w *LineWriter) say(e Event) {
+	w.pass(ifPressed)
+	w.next, w.pending = e, true
+}
+
+// pass tells what was said last.
+func (w *LineWriter) pass(wait patience) {
+	if w.pending {
+		w.pending = false
+		w.to.emit(w.next, wait)
+	}
 }
 
 func (w *LineWriter) split(p []byte) {
 	for {
-		i := bytes.IndexAny(p, "\r\n")
-		if i < 0 {
-			w.add(p)
+		line, rest, ended := bytes.Cut(p, []byte{'\n'})
+		for {
+			part, rest, ended := bytes.Cut(line, []byte{'\r'})
+			w.add(part)
+			if !ended {
+				break
+			}
+			w.end('\r')
+			line = rest
+		}
+		if !ended {
 			return
 		}
-		w.add(p[:i])
-		w.end(p[i])
-		p = p[i+1:]
+		w.end('\n')
+		p = rest
 	}
 }
 
@@ -83,7 +111,7 @@ func (w *LineWriter) add(p []byte) {
 		w.line = append(w.line, p[:room]...)
 		p = p[room:]
 		n := wholeRunes(w.line)
-		Emit(w.ctx, Event{Kind: Output, Message: visible(w.line[:n]), Attrs: w.partial})
+		w.say(Event{Kind: Output, Message: visible(w.line[:n]), Attrs: w.partial})
 		w.line = append(w.line[:0], w.line[n:]...)
 		w.cut = true
 	}
@@ -105,7 +133,7 @@ func (w *LineWriter) tell() {
 	if actor, action, message, ok := ParseLine(e.Message); ok && !w.cut {
 		e = Event{Kind: Narration, Actor: actor, Action: action, Message: message}
 	}
-	Emit(w.ctx, e)
+	w.say(e)
 	w.line, w.cut = w.line[:0], false
 }
 

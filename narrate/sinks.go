@@ -111,7 +111,7 @@ func (r *Recorder) Actions() []string {
 }
 
 var (
-	_ Sink   = (*Text)(nil)
+	_ Batch  = (*Text)(nil)
 	_ Sink   = (*JSON)(nil)
 	_ Prompt = (*Recorder)(nil)
 )

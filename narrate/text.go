@@ -26,12 +26,15 @@ type TextOptions struct {
 
 // Text is a sink that writes lines for people.
 type Text struct {
-	mu sync.Mutex
-	w  io.Writer
-	o  TextOptions
+	w io.Writer
+	o TextOptions
+
+	mu   sync.Mutex
+	buf  []byte // the lines being written
+	ends []int  // where in buf the line of each event ends
 }
 
-// NewText returns a sink that writes to w, one Write a line.
+// NewText returns a sink that writes to w, one Write a line, or for several that come together.
 func NewText(w io.Writer, o TextOptions) *Text { return &Text{w: w, o: o} }
 
 const (
@@ -43,26 +46,85 @@ const (
 
 // Emit writes e as a line, or nothing when the rules above say so.
 func (t *Text) Emit(e Event) error {
-	line, color := t.line(e)
-	if line == "" || t.o.Quiet && e.Level != Warn && e.Level != Error {
-		return nil
-	}
-	if t.o.Color && color != "" {
-		line = color + line + reset
-	}
-	if t.o.HostWidth > 0 {
-		line = fmt.Sprintf("%-*s %s %s", t.o.HostWidth, Visible(e.Host), t.rail(), line)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, err := io.WriteString(t.w, line+"\n")
+	t.begin()
+	t.add(&e)
+	_, err := t.write()
 	return err
 }
 
-func (t *Text) line(e Event) (line, color string) {
-	text := Visible(e.Message)
+// EmitAll writes the lines of events with one Write.
+func (t *Text) EmitAll(events []Event) (taken int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begin()
+	for i := range events {
+		t.add(&events[i])
+	}
+	return t.write()
+}
+
+func (t *Text) begin() {
+	if cap(t.buf) > 2*maxPart { // one long message is no reason to keep so much
+		t.buf = nil
+	}
+	t.buf, t.ends = t.buf[:0], t.ends[:0]
+}
+
+// write writes what was added and returns how many events that is of; after an error, how many
+// before the one whose line was not written.
+func (t *Text) write() (taken int, err error) {
+	if len(t.buf) == 0 {
+		return len(t.ends), nil
+	}
+	n, err := t.w.Write(t.buf)
+	if err == nil {
+		return len(t.ends), nil
+	}
+	for taken < len(t.ends)-1 && t.ends[taken] <= n {
+		taken++
+	}
+	return taken, err
+}
+
+// add appends the line of e, if it has one.
+func (t *Text) add(e *Event) {
+	if !t.o.Quiet || e.Level == Warn || e.Level == Error {
+		t.buf = t.appendLine(t.buf, e)
+	}
+	t.ends = append(t.ends, len(t.buf))
+}
+
+func (t *Text) appendLine(b []byte, e *Event) []byte {
+	text, color := t.line(e)
+	if text == "" && e.Kind != Output {
+		return b
+	}
+	if t.o.HostWidth > 0 {
+		b = fmt.Appendf(b, "%-*s %s ", t.o.HostWidth, Visible(e.Host), t.rail())
+	}
+	if !t.o.Color {
+		color = ""
+	}
+	b = append(b, color...)
+	if e.Kind == Output {
+		b = append(append(append(b, "  "...), t.rail()...), ' ')
+	}
+	b = append(b, text...)
+	if color != "" {
+		b = append(b, reset...)
+	}
+	return append(b, '\n')
+}
+
+// line returns what e says, and its colour.
+func (t *Text) line(e *Event) (text, color string) {
 	switch e.Kind {
+	case Output:
+		return Visible(e.Message), dim
 	case Narration:
+		text = Visible(e.Message)
 		if t.o.Plain {
 			text = plain(text)
 		}
@@ -73,8 +135,6 @@ func (t *Text) line(e Event) (line, color string) {
 			color = red
 		}
 		return text, color
-	case Output:
-		return "  " + t.rail() + " " + text, dim
 	}
 	return "", ""
 }
@@ -112,7 +172,7 @@ func isEmoji(word string) bool {
 // U+202E and its like, which turn text around, are shown too. Bytes that are not UTF-8 become
 // U+FFFD: some are control characters to a terminal.
 func Visible(text string) string {
-	if utf8.ValidString(text) && !strings.ContainsFunc(text, hidden) {
+	if isPrintable(text) || utf8.ValidString(text) && !strings.ContainsFunc(text, hidden) {
 		return text
 	}
 	var b strings.Builder
@@ -135,6 +195,16 @@ func Visible(text string) string {
 		i += size
 	}
 	return b.String()
+}
+
+// isPrintable reports whether text is ASCII and can be printed as it is; it is quick.
+func isPrintable(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 && c != '\t' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func hidden(r rune) bool {
