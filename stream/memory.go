@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/davit-sh/davit/narrate"
 )
@@ -16,6 +19,7 @@ import (
 type Memory struct {
 	perJob uint64
 	epoch  string
+	last   atomic.Pointer[plainAttrs] // the plain attrs that snapshot took last, or nil
 
 	mu   sync.Mutex // guards all below, and every memoryJob
 	n    uint64     // number of the last event, of whichever job
@@ -70,7 +74,7 @@ func (m *Memory) add(e narrate.Event, create bool) error {
 	if e.Job == "" {
 		return ErrNoJob
 	}
-	attrs, err := snapshot(e.Attrs)
+	attrs, err := m.snapshot(e.Attrs)
 	if err != nil {
 		return err
 	}
@@ -89,16 +93,27 @@ func (m *Memory) add(e narrate.Event, create bool) error {
 		return ErrEnded
 	}
 	m.n++
-	e.ID = Point{Epoch: m.epoch, N: m.n}.String()
 	j.push(entry{n: m.n, event: e}, m.perJob)
 	return nil
 }
 
 // snapshot returns attrs as a reader of their JSON form has them, so that what the teller
-// changes later, or JSON cannot say, never meets a watcher.
-func snapshot(attrs map[string]any) (map[string]any, error) {
+// changes later, or JSON cannot say, never meets a watcher. Events that tell one after the other
+// the same plain facts, as captured output does, share one snapshot: nobody changes it.
+func (m *Memory) snapshot(attrs map[string]any) (map[string]any, error) {
 	if len(attrs) == 0 {
 		return nil, nil
+	}
+	if last := m.last.Load(); last != nil && last.same(attrs) {
+		return last.attrs, nil
+	}
+	if isPlain(attrs) {
+		p := plainAttrs{attrs: maps.Clone(attrs)}
+		for k, v := range attrs {
+			p.facts = append(p.facts, fact{k, v})
+		}
+		m.last.Store(&p)
+		return p.attrs, nil
 	}
 	b, err := json.Marshal(attrs)
 	if err != nil {
@@ -107,6 +122,51 @@ func snapshot(attrs map[string]any) (map[string]any, error) {
 	var read map[string]any
 	err = json.Unmarshal(b, &read)
 	return read, err
+}
+
+// plainAttrs are attrs that isPlain is true of. They are not changed.
+type plainAttrs struct {
+	attrs map[string]any
+	facts []fact // the same, quicker to go through
+}
+
+type fact struct {
+	key   string
+	value any
+}
+
+// same reports whether attrs say the same.
+func (p *plainAttrs) same(attrs map[string]any) bool {
+	if len(attrs) != len(p.facts) {
+		return false
+	}
+	for _, f := range p.facts {
+		// Plain values can be compared, and others are of other types: this does not panic.
+		if v, ok := attrs[f.key]; !ok || v != f.value {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlain reports whether attrs are what a reader of their JSON form has, and share nothing with
+// the teller but the map itself.
+func isPlain(attrs map[string]any) bool {
+	for k, v := range attrs {
+		if !utf8.ValidString(k) {
+			return false
+		}
+		switch v := v.(type) {
+		case nil, bool:
+		case string:
+			if !utf8.ValidString(v) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // Follow implements [Log].

@@ -20,7 +20,7 @@ type memoryJob struct {
 
 type entry struct {
 	n     uint64
-	event narrate.Event
+	event narrate.Event // without its ID, which is made of n for those who read it
 }
 
 func (j *memoryJob) push(x entry, size uint64) {
@@ -135,7 +135,10 @@ func (c *memoryCursor) batch() []narrate.Event {
 	n := min(c.job.last-c.next+1, MaxBatch)
 	events := make([]narrate.Event, 0, n)
 	for range n {
-		events = append(events, c.job.at(c.next).event)
+		x := c.job.at(c.next)
+		e := x.event
+		e.ID = Point{Epoch: c.log.epoch, N: x.n}.String()
+		events = append(events, e)
 		c.next++
 	}
 	return events

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 
 	"github.com/davit-sh/davit/narrate"
@@ -141,6 +142,53 @@ func TestMemorySinkIsPromptAndForJobsOnly(t *testing.T) {
 	}
 	if e := events[1]; e.Attrs["error"] != "no space" {
 		t.Errorf("got %+v", e)
+	}
+}
+
+func TestMemoryKeepsAttrsThatNobodyElseChanges(t *testing.T) {
+	t.Parallel()
+	m := newJob(t, 100)
+	attrs := map[string]any{}
+	var want []map[string]any
+	tellAttrs := func(kept map[string]any) {
+		t.Helper()
+		tell(t, m, narrate.Event{Kind: narrate.Output, Attrs: attrs})
+		want = append(want, kept)
+	}
+	tellAttrs(nil)
+	attrs["stream"] = "stdout"
+	tellAttrs(map[string]any{"stream": "stdout"})
+	tellAttrs(map[string]any{"stream": "stdout"})
+	attrs["partial"] = true
+	tellAttrs(map[string]any{"stream": "stdout", "partial": true})
+	delete(attrs, "stream")
+	tellAttrs(map[string]any{"partial": true})
+	attrs["partial"] = nil
+	tellAttrs(map[string]any{"partial": nil})
+	delete(attrs, "partial")
+	attrs["other"] = nil
+	tellAttrs(map[string]any{"other": nil})
+	attrs["other"] = []string{"cannot", "be compared"}
+	tellAttrs(map[string]any{"other": []any{"cannot", "be compared"}})
+	attrs["other"] = "not\xffUTF-8"
+	tellAttrs(map[string]any{"other": "not\uFFFDUTF-8"})
+	attrs["other"] = 5
+	tellAttrs(map[string]any{"other": 5.0})
+	attrs["other"] = narrate.Info
+	tellAttrs(map[string]any{"other": "info"})
+	attrs["other"] = "info"
+	tellAttrs(map[string]any{"other": "info"})
+	attrs["other"] = narrate.Info
+	tellAttrs(map[string]any{"other": "info"})
+	delete(attrs, "other")
+	attrs["k\xff"] = true
+	tellAttrs(map[string]any{"k\uFFFD": true})
+	clear(attrs)
+
+	for i, e := range wantSeqs(t, follow(t, m, Start), 1, uint64(len(want))) {
+		if !reflect.DeepEqual(e.Attrs, want[i]) {
+			t.Errorf("event %d has %#v, want %#v", i+1, e.Attrs, want[i])
+		}
 	}
 }
 
