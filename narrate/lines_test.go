@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 )
@@ -303,31 +304,33 @@ func pieceTogether(t *testing.T, events []Event) []string {
 }
 
 func FuzzCapture(f *testing.F) {
-	f.Add([]byte("one\r\ntwo\rthree"), "", []byte{3, 1}, uint8(0))
-	f.Add([]byte("[a] b: c\n\x00\xff€\n"), "c\n", []byte{7}, uint8(0))
-	f.Add([]byte("€€€ secret\nsecret"), "secret", []byte{1, 9}, uint8(5))
-	f.Add([]byte("\r\r\n\n\r\xe2\x82"), "\r", []byte{}, uint8(1))
-	f.Fuzz(func(t *testing.T, data []byte, secret string, cuts []byte, pad uint8) {
+	f.Add([]byte("one\r\ntwo\rthree"), "", "", []byte{3, 1}, uint8(0))
+	f.Add([]byte("[a] b: c\n\x00\xff€\n"), "c\n", "", []byte{7}, uint8(0))
+	f.Add([]byte("€€€ secret\nsecret"), "secret", "", []byte{1, 9}, uint8(5))
+	f.Add([]byte("\r\r\n\n\r\xe2\x82"), "\r", "\n", []byte{}, uint8(1))
+	f.Add([]byte("abcdef abcde\nbcd\ndef"), "abcd", "cde\nb", []byte{2, 3}, uint8(7))
+	f.Add([]byte(strings.Repeat("a line\n", 300)), "line", "e\na", []byte{}, uint8(0))
+	f.Fuzz(func(t *testing.T, data []byte, secret, another string, cuts []byte, pad uint8) {
 		text := string(data)
 		if pad > 0 { // so that the interesting bytes stand where a part ends
 			text = strings.Repeat("x", maxPart-int(pad)) + text
 		}
-		var secrets []string
-		if secret != "" {
-			secrets = []string{secret}
-		}
-		var h hearing
-		w := NewLineWriter(WithSecret(into(t.Context(), &h), secret), "out")
-		rest := text
-		for i := 0; rest != ""; i++ {
-			n := len(rest)
-			if len(cuts) > 0 {
-				n = min(n, 1+int(cuts[i%len(cuts)])+(len(rest)>>8)<<7)
+		secrets := slices.DeleteFunc([]string{secret, another}, func(s string) bool { return s == "" })
+		var h, waiting hearing
+		synctest.Test(t, func(t *testing.T) { // so that no machine is slow enough for a sink to stall
+			ctx := WithSecret(WithNarrator(t.Context(), New(&h, SinkFunc(waiting.Emit))), secret, another)
+			w := NewLineWriter(ctx, "out")
+			rest := text
+			for i := 0; rest != ""; i++ {
+				n := len(rest)
+				if len(cuts) > 0 {
+					n = min(n, 1+int(cuts[i%len(cuts)])+(len(rest)>>8)<<7)
+				}
+				w.Write([]byte(rest[:n]))
+				rest = rest[n:]
 			}
-			w.Write([]byte(rest[:n]))
-			rest = rest[n:]
-		}
-		w.Close()
+			w.Close()
+		})
 
 		want := linesOf(maskWhole(text, secrets))
 		for i, line := range want {
@@ -337,6 +340,9 @@ func FuzzCapture(f *testing.F) {
 		}
 		if got := pieceTogether(t, h.heard()); !slices.Equal(got, want) {
 			t.Errorf("got  %.300q\nwant %.300q", got, want)
+		}
+		if got, want := waiting.heard(), h.heard(); !reflect.DeepEqual(got, want) {
+			t.Errorf("a sink that is waited for heard %d events, or others than the %d that were told", len(got), len(want))
 		}
 	})
 }
