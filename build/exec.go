@@ -55,7 +55,10 @@ func (t *tail) Emit(e narrate.Event) error {
 var telling = regexp.MustCompile(`^\s*error(\[\w+\])?:|: (fatal )?error: |: undefined reference to |\.go:\d+:`)
 
 // tells reports whether a compiler's line looks like the one that says what is wrong.
-func tells(line string) bool { return telling.MatchString(line) }
+func tells(line string) bool {
+	// Few lines have one of these words, and a regular expression is dear for each of a million.
+	return (strings.Contains(line, "err") || strings.Contains(line, ".go:") || strings.Contains(line, "undefined")) && telling.MatchString(line)
+}
 
 // most is the greatest length of a compiler's line in an error.
 const most = 300
