@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -77,7 +78,7 @@ func (u *ui) begin(ctx context.Context, hosts []string) context.Context {
 	if u.first != nil {
 		sinks = append(sinks, u.first)
 	}
-	sinks = append(sinks, printer{u.sink(hosts), u.ended})
+	sinks = append(sinks, printer{u.sink(hosts), sync.OnceFunc(func() { close(u.ended) })})
 	if u.Bar {
 		u.bars = newBars(u.screen, len(hosts) > 1, u.Plain)
 		sinks = append(sinks, u.bars)
@@ -102,14 +103,30 @@ func (u *ui) sink(hosts []string) narrate.Sink {
 // printer is a sink that notes when it has taken the last event.
 type printer struct {
 	narrate.Sink
-	ended chan<- struct{} // closed then
+	ended func() // called then
 }
 
 func (p printer) Emit(e narrate.Event) error {
 	if e.Kind == narrate.End {
-		defer close(p.ended)
+		defer p.ended()
 	}
 	return p.Sink.Emit(e)
+}
+
+// EmitAll implements [narrate.Batch], with one call of a sink that does.
+func (p printer) EmitAll(events []narrate.Event) (taken int, err error) {
+	if batch, ok := p.Sink.(narrate.Batch); ok {
+		if events[len(events)-1].Kind == narrate.End {
+			defer p.ended()
+		}
+		return batch.EmitAll(events)
+	}
+	for i, e := range events {
+		if err := p.Emit(e); err != nil {
+			return i, err
+		}
+	}
+	return len(events), nil
 }
 
 // sayInterrupted says, when the user ends ctx, why the command does not end at once. What it
