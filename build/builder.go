@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -231,10 +232,13 @@ func (b *Builder) leave(r *run, cause error) (last bool) {
 // attempt builds in a fresh directory, and leaves none behind that is of no use.
 func (b *Builder) attempt(ctx context.Context, p artifact.Platform) (Output, error) {
 	dir, err := b.freshDir()
-	if err != nil {
+	if err != nil && !errors.Is(err, errClosed) {
 		return Output{}, refuse(ErrOutput, "", "make a directory for the executable: %w", err)
 	}
-	o, err := b.build(ctx, p, dir)
+	var o Output
+	if err = cmp.Or(err, context.Cause(ctx)); err == nil {
+		o, err = b.build(ctx, p, dir)
+	}
 	if err == nil {
 		return o, nil
 	}

@@ -317,6 +317,37 @@ func TestCloseEndsWhatIsBeingBuilt(t *testing.T) {
 	refused(t, (<-got).err, ErrFailed, "build worker: the builder was closed", "")
 }
 
+func TestCloseEndsABuildThatHasNotBegun(t *testing.T) {
+	t.Parallel()
+	b := byCommand(t, `trap '' TERM; echo run >>count; `+hang)
+	ctx, cancel := context.WithCancel(quiet(t))
+	first := ask(ctx, b, here)
+	begun(t, b, "pids")
+	cancel()
+	eventually(func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.runs[platformKey(here)].left
+	})
+	ctx, rec := told(t)
+	second := ask(ctx, b, here)
+	eventually(func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return !b.runs[platformKey(here)].left
+	})
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	refused(t, (<-second).err, ErrFailed, "build worker: the builder was closed", "")
+	if a := <-first; !errors.Is(a.err, context.Canceled) {
+		t.Errorf("the first got %v", a.err)
+	}
+	if got := read(t, filepath.Join(b.recipe.Dir, "count")); got != "run\n" || len(rec.Events()) > 0 {
+		t.Errorf("it was run: %q; told %v", got, rec.Events())
+	}
+}
+
 func TestABuildThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, run := range []string{`: >"$DAVIT_OUTPUT.tmp"; exit 1`, `: >"$DAVIT_OUTPUT"`} {

@@ -42,7 +42,7 @@ func goPackage(ctx context.Context, r Recipe, tags []string) (pkg, why string, e
 	case ctx.Err() != nil:
 		return "", "", context.Cause(ctx)
 	case err != nil:
-		return "", "", refuse(ErrRecipe, "", "look for a program in Go: %w", err)
+		return "", "", refuse(ErrRecipe, "say in build.go.package where the program is", "look for a program in Go: %w", err)
 	case len(mains) == 0:
 		return "", "", refuse(ErrRecipe, "say in build.go.package where the program is", "there is no package main below %s", r.Dir)
 	case len(mains) == 1:
@@ -79,10 +79,16 @@ const mostFolders = 20_000
 
 // mainPackages returns the packages main of the module that dir is in, at dir and below: ".", "./cmd/worker".
 func mainPackages(ctx context.Context, dir string, tags []string) ([]string, error) {
+	return findMains(ctx, dir, tags, mostFolders)
+}
+
+// findMains is mainPackages in at most so many folders.
+func findMains(ctx context.Context, dir string, tags []string, most int) ([]string, error) {
 	dir, err := filepath.EvalSymlinks(dir) // WalkDir follows none, not even the first
 	if err != nil {
 		return nil, err
 	}
+	seen := map[string]bool{} // folders with Go files
 	var mains []string
 	folders := 0
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -91,27 +97,38 @@ func mainPackages(ctx context.Context, dir string, tags []string) ([]string, err
 			return ctx.Err()
 		case err != nil && path == dir:
 			return err
-		case err != nil, !d.IsDir():
+		case err != nil:
+			return nil
+		case !d.IsDir():
+			if folder := filepath.Dir(path); isSource(d.Name()) && !seen[folder] {
+				seen[folder] = true
+				if is, _ := hasMain(folder, tags); is {
+					mains = append(mains, localPackage(dir, folder))
+				}
+			}
 			return nil
 		case path != dir && (skipped(d.Name()) || exists(filepath.Join(path, "go.mod"))):
 			return fs.SkipDir
 		}
-		if folders++; folders > mostFolders {
-			return fmt.Errorf("%s has more than %d folders; say in build.go.package where the program is", dir, mostFolders)
-		}
-		if is, _ := hasMain(path, tags); is {
-			rel, err := filepath.Rel(dir, path)
-			if err != nil {
-				return err
-			}
-			if rel != "." {
-				rel = "./" + filepath.ToSlash(rel)
-			}
-			mains = append(mains, rel)
+		if folders++; folders > most {
+			return fmt.Errorf("%s has more than %d folders", dir, most)
 		}
 		return nil
 	})
+	slices.Sort(mains)
 	return mains, err
+}
+
+func isSource(name string) bool {
+	return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go")
+}
+
+// localPackage names the package in a folder below dir as the go command does: ".", "./cmd/worker".
+func localPackage(dir, folder string) string {
+	if folder == dir {
+		return "."
+	}
+	return "." + filepath.ToSlash(strings.TrimPrefix(folder, strings.TrimSuffix(dir, string(filepath.Separator))))
 }
 
 // skipped are folders that the go command does not look into, and those that may be huge.

@@ -1,8 +1,10 @@
 package build
 
 import (
+	"context"
 	"crypto/rand"
 	"debug/buildinfo"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -516,5 +518,22 @@ func TestTheRecipesPathIsWhereToolsAre(t *testing.T) {
 	o := build(t, builder(t, Recipe{Dir: goTree(t), Env: []string{"PATH=relative:" + bin}}), here)
 	if got := says(t, o); got != "version none" {
 		t.Errorf("it says %q", got)
+	}
+}
+
+func TestTheSearchForProgramsEnds(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"go.mod": goMod, "main.go": goMain, "a/b/c/main.go": goMain, "docs/README": ""})
+	if got, err := findMains(t.Context(), dir, nil, 5); err != nil || !slices.Equal(got, []string{".", "./a/b/c"}) {
+		t.Errorf("found %q, %v", got, err)
+	}
+	if _, err := findMains(t.Context(), dir, nil, 4); err == nil || !strings.Contains(err.Error(), "has more than 4 folders") {
+		t.Errorf("error %v", err)
+	}
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	if _, err := New(ctx, Recipe{Name: "worker", Dir: dir}); !errors.Is(err, why) {
+		t.Errorf("error %v", err)
 	}
 }
