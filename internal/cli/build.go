@@ -120,7 +120,7 @@ func (c *buildOnly) forWhat(u *ui) (host.Host, artifact.Platform, error) {
 	case c.Host == "":
 		return local.New(), artifact.Platform{}, nil
 	}
-	c.Hosts = []string{c.Host}
+	c.Hosts, c.ofManifest = []string{c.Host}, true
 	hosts, err := c.open(c.manifest, u.ask())
 	if err != nil {
 		return nil, artifact.Platform{}, err

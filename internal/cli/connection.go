@@ -37,6 +37,8 @@ type connection struct {
 	SSH               string
 	Parallel          int
 	All               bool // hosts of the manifest
+
+	ofManifest bool // what is done is the manifest's: a word that is nearly one of its hosts is a misspelling
 }
 
 func (c *connection) flags(f *pflag.FlagSet) {
@@ -98,7 +100,7 @@ func (c *connection) wanted(m *manifest.Manifest) ([]manifest.Host, error) {
 	for _, word := range c.Hosts {
 		hosts, err := m.Select([]string{word}, false)
 		switch {
-		case errors.Is(err, manifest.ErrUnknownHost) && m.Meant(word) != "":
+		case errors.Is(err, manifest.ErrUnknownHost) && c.ofManifest && m.Meant(word) != "":
 			return nil, fmt.Errorf("%w; write ssh://%s for one that is not in %s", err, word, m.Path)
 		case errors.Is(err, manifest.ErrUnknownHost):
 			hosts = []manifest.Host{{Address: word}}

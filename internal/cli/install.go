@@ -136,6 +136,7 @@ func (c *install) options(ctx context.Context) (context.Context, davit.InstallOp
 	if c.Name != "" {
 		return ctx, o, usagef("leave it out", "--name is for an executable; the daemon has its name")
 	}
+	c.ofManifest = true
 	d, err := c.daemon()
 	if err != nil {
 		return ctx, o, err
