@@ -91,18 +91,25 @@ func TestEveryStepIsTold(t *testing.T) {
 func TestOnlyTheNewestReleasesStay(t *testing.T) {
 	t.Parallel()
 	s := site{testhost.Start(t), t}
-	var ids []string
 	for _, what := range strings.Fields("a b c d e f g") {
 		path := program(t, what, 100)
 		s.install(path)
-		ids = append(ids, id(t, path))
 		s.Run("sleep 0.01") // the newest is told by its time
 	}
 	left, err := os.ReadDir(filepath.Join(s.Home, ".local/share/davit/worker/releases"))
 	if err != nil || len(left) != 5 {
 		t.Errorf("%d releases are left, want 5 (%v)", len(left), err)
 	}
-	s.assertWhole(ids[len(ids)-1])
+	path := program(t, "h", 100)
+	ctx, _ := told(t)
+	if _, err := davit.Install(ctx, dial(t, s.Host), davit.InstallOptions{Binary: path, Name: "worker", Keep: 3}); err != nil {
+		t.Fatal(err)
+	}
+	left, err = os.ReadDir(filepath.Join(s.Home, ".local/share/davit/worker/releases"))
+	if err != nil || len(left) != 3 {
+		t.Errorf("%d releases are left, want the 3 that were asked for (%v)", len(left), err)
+	}
+	s.assertWhole(id(t, path))
 }
 
 func TestARunningDaemonIsNeverWrittenTo(t *testing.T) {
