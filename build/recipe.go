@@ -48,21 +48,21 @@ func (r Recipe) env(name string) string {
 
 // Go is a program in Go.
 type Go struct {
-	Package string   `json:"package,omitempty" yaml:"package,omitempty" jsonschema:"package of the program, as go build takes it: ./cmd/worker; found if it is left out"`
-	Tags    []string `json:"tags,omitempty" yaml:"tags,omitempty" jsonschema:"build tags"`
-	LDFlags string   `json:"ldflags,omitempty" yaml:"ldflags,omitempty" jsonschema:"flags of the linker: -s -w -X main.version=1.0"`
-	Flags   []string `json:"flags,omitempty" yaml:"flags,omitempty" jsonschema:"further flags of go build"`
-	CGO     bool     `json:"cgo,omitempty" yaml:"cgo,omitempty" jsonschema:"build with cgo, which needs a C compiler for the host's platform"`
+	Package string   `json:"package,omitempty" jsonschema:"package of the program, as go build takes it: ./cmd/worker; found if it is left out"`
+	Tags    []string `json:"tags,omitempty" jsonschema:"build tags"`
+	LDFlags string   `json:"ldflags,omitempty" jsonschema:"flags of the linker: -s -w -X main.version=1.0"`
+	Flags   []string `json:"flags,omitempty" jsonschema:"further flags of go build"`
+	CGO     bool     `json:"cgo,omitempty" jsonschema:"build with cgo, which needs a C compiler for the host's platform"`
 }
 
 // Cargo is a program in Rust.
 type Cargo struct {
-	Package           string   `json:"package,omitempty" yaml:"package,omitempty" jsonschema:"package of the workspace; only needed if several have that bin"`
-	Bin               string   `json:"bin,omitempty" yaml:"bin,omitempty" jsonschema:"bin to build; found if it is left out"`
-	Features          []string `json:"features,omitempty" yaml:"features,omitempty" jsonschema:"features to switch on"`
-	NoDefaultFeatures bool     `json:"no_default_features,omitempty" yaml:"no_default_features,omitempty" jsonschema:"leave the default features out"`
-	Profile           string   `json:"profile,omitempty" yaml:"profile,omitempty" jsonschema:"profile to build with; release if it is left out"`
-	Target            string   `json:"target,omitempty" yaml:"target,omitempty" jsonschema:"target triple; follows from the host's platform and C library if it is left out"`
+	Package           string   `json:"package,omitempty" jsonschema:"package of the workspace; only needed if several have that bin"`
+	Bin               string   `json:"bin,omitempty" jsonschema:"bin to build; found if it is left out"`
+	Features          []string `json:"features,omitempty" jsonschema:"features to switch on"`
+	NoDefaultFeatures bool     `json:"no_default_features,omitempty" jsonschema:"leave the default features out"`
+	Profile           string   `json:"profile,omitempty" jsonschema:"profile to build with; release if it is left out"`
+	Target            string   `json:"target,omitempty" jsonschema:"target triple; follows from the host's platform and C library if it is left out"`
 }
 
 // Command is any command that makes an executable. It is given to /bin/sh, with these in its environment:

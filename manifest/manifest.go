@@ -314,3 +314,14 @@ func (m *Manifest) Meant(name string) string {
 	}
 	return spelling.Nearest(name, all)
 }
+
+// meant says what name may have been meant, or what there is.
+func meant(name string, names []string, there string) string {
+	if n := spelling.Nearest(name, names); n != "" {
+		return "did you mean " + n + "?"
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return there + " " + strings.Join(names, ", ")
+}
