@@ -1,5 +1,5 @@
 # activate.sh: makes a release current, in one step that either happens or does not. Given: what
-# receive.sh was, and keep, how many releases stay; logline, the beginning of a line of the log.
+# store.sh was, and keep, how many releases stay.
 
 # activate lets id be the release that runs; file is moved to its place unless it is there.
 activate() {
@@ -27,8 +27,10 @@ activate() {
 	point "$base/current" "releases/$id" "$incoming/link"
 	link_it
 	sync "$base" "$base/releases" "$bin" 2>/dev/null
-	note installed
-	prune
+	if [ -z "$guarded" ]; then # else that is for commit
+		note "${outcome:-installed}"
+		prune
+	fi
 	tell installed
 }
 
@@ -49,22 +51,6 @@ new_link() {
 }
 
 link_it() { [ ! -L "$bin/.$name-$random" ] || point "$bin/$name" "$target" "$bin/.$name-$random"; }
-
-# point LINK TARGET TEMPORARY makes LINK a symbolic link to TARGET, with a rename. A link to a
-# directory is replaced, not entered: by -T with GNU and busybox, by -h on BSD and macOS.
-point() {
-	remove "$3"
-	try "write to ${3%/*}" ln -s "$2" "$3"
-	if [ -d "$1" ]; then
-		mv -fT "$3" "$1" 2>/dev/null || mv -fh "$3" "$1" 2>/dev/null ||
-			perl -e 'rename $ARGV[0], $ARGV[1] or exit 1' "$3" "$1"
-	else
-		mv -f "$3" "$1"
-	fi || cannot "replace $1" ""
-}
-
-# note OUTCOME adds a line to the log.
-note() { printf '%s%s"}\n' "$logline" "$*" >>"$base/log.jsonl"; }
 
 # prune removes all but the newest releases, never the current or the previous one, and what arrived
 # of others.

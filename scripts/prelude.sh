@@ -129,8 +129,8 @@ digest() {
 	printf '%s' "${sum%% *}"
 }
 
-# is_wanted FILE is true of one with the digest that we were given.
-is_wanted() { [ "$(digest <"$1")" = "$sha256" ]; }
+# is_wanted FILE is true of one with the digest that we were given, or the beginning of it.
+is_wanted() { case $(digest <"$1") in "$sha256"*) ;; *) false ;; esac }
 
 # near PATH prints the path, or the nearest directory above it that exists.
 near() {

@@ -1,10 +1,12 @@
-# install.sh: one conversation is one install. It tells its facts and waits for a word:
+# operate.sh: one conversation is one operation. It tells its facts, as far as they are asked for in looks,
+# and waits for a word:
 #
 #	keep            the release is current: nothing to do
-#	switch          it is here, and becomes current
-#	take OFFSET     it follows, from there on, in parts; see receive.sh
+#	switch ID       that release is here, and becomes current
+#	take OFFSET     it follows, from there on, in parts; see receive.sh. With hold it does not become current yet
 #	bye, abort      the end
 #	pause           the end, and what arrived is kept for the next try
+#	any other       see life.sh
 #
 # What takes time runs beside, so that the end of input is noticed while it does.
 
@@ -18,6 +20,7 @@ unmake() {
 }
 
 clean() {
+	unguard
 	case ${locked:-no},$* in
 	"yes,hung up" | yes,overdue | yes,paused) park ;;
 	esac
@@ -26,7 +29,7 @@ clean() {
 	if [ -n "$locked" ]; then
 		case $1 in
 		'done') ;;
-		*) [ ! -e "$base/current" ] || note "$1" ;;
+		*) [ ! -e "$base/current" ] || note "$1${2+ $2}" ;;
 		esac
 		[ -e "$bin/$name" ] || [ "$(link_of "$bin/$name")" != "$target" ] || rm -f "$bin/$name"
 		# Without the lock another may just have made what is empty yet.
@@ -43,9 +46,10 @@ clean() {
 
 ready() { tell ready; }
 
-beside probe_platform probe_place probe_daemon ready
+# shellcheck disable=SC2086 # they are names of functions
+beside $looks ready
 
-while read -r word offset; do
+while read -r word rest; do
 	case $word in
 	keep)
 		remove "$base/partial"
@@ -54,17 +58,22 @@ while read -r word offset; do
 		;;
 	switch)
 		lock
+		id=${rest:-$id}
 		beside activate
 		;;
 	take)
 		lock
-		receive "$offset"
-		beside verify activate
+		receive "${rest%% *}"
+		case $rest in
+		*" hold") beside verify ;; # until it is told what to switch to
+		*) beside verify activate ;;
+		esac
 		;;
 	bye) end "done" ;;
 	abort) end stopped ;;
 	pause) end paused ;;
-	*) fail refused "unknown word: $word" ;;
+	*) life "$word" "$rest" ;;
 	esac
 done
+[ -z "$fresh" ] || await # for who comes by another connection
 end hung up
