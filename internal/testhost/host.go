@@ -30,6 +30,8 @@ type Host struct {
 	signer ssh.Signer
 	server []string // the command that starts sshd, but for what listen adds
 	keeper *keeper
+
+	machine *Machine // that it is a login of, if any
 }
 
 // Via returns the same host as reached at addr, where a link to it listens; its KnownHosts

@@ -83,6 +83,9 @@ func (h *Host) StartSSHD() {
 
 // listener returns the process ID of the sshd that listens, 0 if there is none.
 func (h *Host) listener(procs []Proc) int {
+	if h.machine != nil {
+		return h.machine.listener(procs)
+	}
 	for _, p := range procs {
 		if isSSHD(p) && h.keeper.started(p) && p.mentions(h.dir) {
 			return p.PID

@@ -100,8 +100,11 @@ func (h *Host) fakeTime() string {
 }
 
 // See returns where the tests find what the host has at the absolute path; the same path, unless
-// the host has mounts of its own. The host's sshd must be running.
+// the host has mounts of its own, and then its sshd must be running, or is a machine's; see [Machine.See].
 func (h *Host) See(path string) string {
+	if h.machine != nil {
+		return h.machine.See(path)
+	}
 	if len(h.config.Mounts) == 0 {
 		return path
 	}
