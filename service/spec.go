@@ -14,8 +14,13 @@ import (
 var (
 	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	limitName = regexp.MustCompile(`^[a-z]+$`)
-	directive = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
+	// K, M and G are of what is counted in bytes.
+	limitValue = regexp.MustCompile(`^(\d+[KMG]?|unlimited)(:(\d+[KMG]?|unlimited))?$`)
+	directive  = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 )
+
+// unlimited is the value of a limit that is none.
+const unlimited = "unlimited"
 
 // Validate returns an error if the Spec can be used by no kind. What only one kind cannot express,
 // Define says.
@@ -25,6 +30,9 @@ func (s Spec) Validate() error {
 	}
 	if !slices.Contains([]string{"", OnFailure, Always, Never}, s.Restart) {
 		return fmt.Errorf("unknown restart %q: it is %s, %s or %s", s.Restart, OnFailure, Always, Never)
+	}
+	if s.WorkingDir != "" && !strings.HasPrefix(s.WorkingDir, "/") && !strings.HasPrefix(s.WorkingDir, "~/") {
+		return fmt.Errorf("the working directory is %q; it must begin with / or ~/", s.WorkingDir)
 	}
 	seen := map[string]bool{}
 	for i, entry := range slices.Concat(s.Env, s.Secrets) {
@@ -37,9 +45,12 @@ func (s Spec) Validate() error {
 		}
 		seen[name] = true
 	}
-	for name := range s.Limits {
+	for name, value := range s.Limits {
 		if !limitName.MatchString(name) {
 			return fmt.Errorf("%q is no name of a resource limit", name)
+		}
+		if !limitValue.MatchString(value) {
+			return fmt.Errorf("the limit %s is %q; it must be a number, SOFT:HARD or %s", name, value, unlimited)
 		}
 	}
 	for name := range s.Hardening {
