@@ -32,6 +32,7 @@ type change struct {
 	random  string // what the host calls this change
 	release string // 12 hex, the one that is to run
 	hold    bool   // it is not current yet
+	recall  bool   // it is to run as it did when it was last committed
 
 	guarded   bool
 	until     time.Time // when the host puts back what was before
@@ -158,6 +159,11 @@ func (c *change) start(ctx context.Context) error {
 	d, err := c.definition()
 	if err != nil {
 		return err
+	}
+	if c.recall {
+		if err := c.say(ctx, "recall", c.release); err != nil {
+			return err
+		}
 	}
 	if d != nil {
 		size := []string{"define", string(d.Kind), strconv.Itoa(len(d.Unit)), strconv.Itoa(len(d.Env))}
@@ -464,4 +470,13 @@ func (c *change) state(heard bool) string {
 		return fmt.Sprintf("release %s runs again on %s, as before (pid %d)", c.restored.release, on, c.restored.pid)
 	}
 	return fmt.Sprintf("release %s is current on %s and does not run, as before", c.restored.release, on)
+}
+
+// verdict is err, or why the daemon is not well and what became of that.
+func (c *change) verdict(err error) error {
+	restored := c.restored != nil && c.restored.failed == ""
+	if !errors.Is(err, ErrUnhealthy) && !errors.Is(err, ErrHook) {
+		return err
+	}
+	return &UnhealthyError{Err: err, Log: c.log, Restored: restored}
 }

@@ -144,6 +144,12 @@ func (c *conversation) say(ctx context.Context, words ...string) error {
 	return c.reason(ctx, c.talk.Say(ctx, words...))
 }
 
+// send says words and sends bytes to the script, whose output then belongs to ctx.
+func (c *conversation) send(ctx context.Context, data []byte, words ...string) error {
+	c.talk.Tell(narrate.WithSecret(ctx, c.password))
+	return c.reason(ctx, c.talk.Send(ctx, data, words...))
+}
+
 // reason returns why err happened: if the script stopped listening, what it, or the connection,
 // says of that; else err itself.
 func (c *conversation) reason(ctx context.Context, err error) error {
@@ -227,7 +233,8 @@ func (e *refusalError) Unwrap() error { return e.kind }
 // refusals are the first words of a script's complaints.
 var refusals = map[string]error{
 	"locked": ErrLocked, "space": ErrSpace, "permission": ErrPermission, "password": ErrPermission,
-	"corrupt": ErrCorrupt, "refused": ErrRefused,
+	"corrupt": ErrCorrupt, "refused": ErrRefused, "service": ErrUnhealthy, "inway": ErrInTheWay,
+	"absent": ErrNotInstalled, "unfinished": ErrRefused,
 }
 
 // refusal returns the error that a script's "failed KIND TEXT" stands for.
@@ -238,6 +245,10 @@ func refusal(said string) error {
 	switch {
 	case !known:
 		return &refusalError{ErrRefused, word, narrate.Visible(said)}
+	case word == "inway":
+		text += " is there and is not Davit's"
+	case word == "unfinished":
+		text = "a change of the daemon was broken off on the host: davit restart puts back what was before (" + text + ")"
 	case word == "locked":
 		since, holder, _ := strings.Cut(text, " ")
 		if text = holder + " has just begun to work on it"; since != "now" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/davit-sh/davit/artifact"
 	"github.com/davit-sh/davit/build"
+	"github.com/davit-sh/davit/health"
 	"github.com/davit-sh/davit/host"
 )
 
@@ -28,6 +29,20 @@ var (
 	ErrCorrupt = errors.New("arrived damaged")
 	// ErrHostLacks: the host lacks a tool that cannot be done without.
 	ErrHostLacks = errors.New("host lacks a tool")
+	// ErrNotInstalled: there is no such daemon on the host; install it.
+	ErrNotInstalled = errors.New("not installed")
+	// ErrRunning: the daemon runs, and must not for this; stop it.
+	ErrRunning = errors.New("it is running")
+	// ErrNoRelease: there is no such release on the host to go back to.
+	ErrNoRelease = errors.New("no such release")
+	// ErrService: the host cannot keep the daemon running in the way that is wanted.
+	ErrService = errors.New("no such service")
+	// ErrHook: what was to be run before or after a change failed.
+	ErrHook = errors.New("hook failed")
+	// ErrUnhealthy: the daemon does not serve.
+	ErrUnhealthy = health.ErrUnhealthy
+	// ErrRestored: a change was not good, and what was before is in place again.
+	ErrRestored = errors.New("what was before was restored")
 	// ErrRefused: the host's side of the operation failed in another way.
 	ErrRefused = errors.New("failed on the host")
 )
@@ -72,7 +87,7 @@ const (
 	ExitDeadline    = 3   // the time limit ended
 	ExitConnect     = 4   // unreachable, authentication, host key
 	ExitHost        = 5   // the host cannot take it: platform, libc, space, permission, shell, locked
-	ExitUnhealthy   = 6   // unhealthy, the previous release was restored
+	ExitUnhealthy   = 6   // unhealthy, what was before was restored
 	ExitPartly      = 7   // some hosts failed and others did not
 	ExitInterrupted = 130 // by the user
 )
@@ -110,11 +125,12 @@ var exitClasses = []struct {
 	{ExitInterrupted, []error{ErrInterrupted}},
 	{ExitDeadline, []error{context.DeadlineExceeded}},
 	{ExitUsage, []error{ErrUsage, host.ErrConfig, build.ErrRecipe}},
+	{ExitUnhealthy, []error{ErrRestored}},
 	{ExitConnect, []error{
 		host.ErrUnreachable, host.ErrNotSSH, host.ErrAuth, host.ErrHostKeyUnknown, host.ErrHostKeyChanged,
 	}},
 	{ExitHost, []error{
-		artifact.ErrPlatform, ErrLocked, ErrSpace, ErrPermission, ErrInTheWay, ErrHostLacks, host.ErrShell,
+		artifact.ErrPlatform, ErrLocked, ErrSpace, ErrPermission, ErrInTheWay, ErrHostLacks, ErrService, host.ErrShell,
 	}},
 }
 
@@ -136,4 +152,21 @@ func Hint(err error) string {
 		return e.Hint
 	}
 	return ""
+}
+
+// UnhealthyError says that a daemon did not serve after a change, and what became of that.
+type UnhealthyError struct {
+	Err      error    // why it does not serve
+	Log      []string // its last lines, as far as they could be read
+	Restored bool     // the host has put back what was before
+}
+
+func (e *UnhealthyError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause, and [ErrRestored] if that is so.
+func (e *UnhealthyError) Unwrap() []error {
+	if e.Restored {
+		return []error{e.Err, ErrRestored}
+	}
+	return []error{e.Err}
 }

@@ -18,23 +18,28 @@ import (
 // failed within the limit. Every failure is an [*Error]; [ExitCode] and [Hint] tell more of it.
 // Install does not close h.
 func Install(ctx context.Context, h host.Host, o InstallOptions) (Receipt, error) {
-	ctx = narrate.WithActor(narrate.WithHost(ctx, h.Name()), "install")
+	return o.install(ctx, h, verb{"install", "Install daemon", DefaultInstallTimeout})
+}
+
+func (o InstallOptions) install(ctx context.Context, h host.Host, v verb) (Receipt, error) {
+	o.Timeout = cmp.Or(o.Timeout, v.limit)
+	ctx = narrate.WithActor(narrate.WithHost(ctx, h.Name()), v.name)
 	file, err := o.open()
 	if err != nil {
 		return Receipt{}, &Error{
-			Operation: "install", Daemon: o.Name, Host: h.Name(), Err: err, State: "nothing was touched", Hint: Hint(err),
+			Operation: v.name, Daemon: o.Name, Host: h.Name(), Err: err, State: "nothing was touched", Hint: Hint(err),
 		}
 	}
-	i := &install{InstallOptions: o.resolved(), host: h, file: file}
-	i.receipt = Receipt{Operation: "install", Daemon: i.Name, Host: h.Name(), Started: time.Now().UTC()}
-	limit := deadline.Limit{Label: "Install daemon", After: i.Timeout}
+	i := &install{InstallOptions: o.resolved(), verb: v, host: h, file: file}
+	i.receipt = Receipt{Operation: v.name, Daemon: i.Name, Host: h.Name(), Started: time.Now().UTC()}
+	limit := deadline.Limit{Label: v.label, After: i.Timeout}
 	receipt, err := deadline.Value(ctx, limit, i.run)
 	if err == nil {
 		return receipt, nil
 	}
 	if _, told := errors.AsType[*Error](err); !told {
 		// It was left behind at the limit: what it knows of the host is not ours to read.
-		err = &Error{Operation: "install", Daemon: i.Name, Host: h.Name(), Err: err, State: stateUnheard}
+		err = &Error{Operation: v.name, Daemon: i.Name, Host: h.Name(), Err: err, State: stateUnheard}
 	}
 	return Receipt{}, err
 }
@@ -42,14 +47,16 @@ func Install(ctx context.Context, h host.Host, o InstallOptions) (Receipt, error
 // install is an install under way.
 type install struct {
 	InstallOptions
+	verb
 	host host.Host
 	file *artifact.File // nil until it is built
 
 	conversation
 	sha256  string
 	facts   facts
-	begun   bool // the host was told to change something
-	sent    bool // all it needs for that is on its way
+	begun   bool    // the host was told to change something
+	change  *change // nil if the daemon is not to run
+	sent    bool    // all it needs for that is on its way
 	receipt Receipt
 }
 
@@ -81,8 +88,11 @@ func (i *install) perform(ctx context.Context) error {
 	if err := i.probe(ctx); err != nil {
 		return err
 	}
+	current := i.facts.have && i.facts.linked && i.facts.current == i.id()
 	switch {
-	case i.facts.have && i.facts.linked && i.facts.current == i.id():
+	case i.Run != nil:
+		return i.runIt(ctx, current)
+	case current:
 		return i.keep(ctx)
 	case i.facts.have:
 		return i.restore(ctx)
@@ -94,6 +104,37 @@ func (i *install) perform(ctx context.Context) error {
 		return err
 	}
 	return i.activate(ctx)
+}
+
+// runIt installs the release, unless it is current, as a change of a daemon that then runs.
+func (i *install) runIt(ctx context.Context, current bool) error {
+	i.change.release, i.change.hold = i.id(), !current
+	if err := i.change.fits(); err != nil {
+		return err
+	}
+	switch {
+	case i.change.same():
+		i.receipt.Outcome = UpToDate
+		return i.change.affirm(ctx)
+	case current:
+		i.receipt.Outcome = Restarted
+		if i.facts.state != StateRunning {
+			i.receipt.Outcome = Started
+		}
+	case i.facts.have:
+		i.receipt.Outcome = Restored
+		narrate.Sayf(ctx, "restoring", "♻️  Release %s is on the host already", i.id())
+	default:
+		i.receipt.Outcome = Installed
+		if err := i.transfer(ctx); err != nil {
+			return err
+		}
+		if err := i.verify(ctx); err != nil {
+			return err
+		}
+	}
+	i.begun = true
+	return i.change.perform(ctx)
 }
 
 // described names the daemon, and what is known of its executable.
@@ -157,13 +198,19 @@ func (i *install) build(ctx context.Context) error {
 // probe learns what the host is and has, and refuses what cannot work there.
 func (i *install) probe(ctx context.Context) error {
 	ctx = i.steps.begin(ctx, "probe")
-	script := i.script(i.sha256, i.file.Size)
+	random := newRandom()
+	script := i.script(random, i.sha256, i.file.Size)
 	if err := i.start(ctx, i.host, script, i.Scope, i.Password); err != nil {
 		return err
 	}
-	var err error
-	if i.facts, err = i.hearFacts(ctx, "ready"); err != nil {
+	if err := i.hearOfLife(ctx, &i.facts); err != nil {
 		return err
+	}
+	if i.Run != nil {
+		i.change = &change{
+			conversation: &i.conversation, Run: *i.Run, target: Target{Name: i.Name, Scope: i.Scope, Dir: i.Dir, Password: i.Password},
+			host: i.host, facts: &i.facts, receipt: &i.receipt, random: random,
+		}
 	}
 	i.receipt.Release, i.receipt.Size = i.sha256, i.file.Size
 	if i.facts.current != i.id() {
@@ -212,7 +259,11 @@ func (i *install) deliver(ctx context.Context, offset int64) error {
 	if offset > 0 {
 		copying += fmt.Sprintf(", which has %s of it from the last try", narrate.Bytes(offset))
 	}
-	if err := i.say(ctx, "take", fmt.Sprint(offset)); err != nil {
+	hold := ""
+	if i.Run != nil {
+		hold = "hold"
+	}
+	if err := i.say(ctx, "take", fmt.Sprint(offset), hold); err != nil {
 		return err
 	}
 	roundTrip := time.Duration(0)
@@ -299,8 +350,13 @@ func releaseID(sha256 string) string { return sha256[:min(12, len(sha256))] }
 
 // failed leaves the host as it was, as far as it can be reached, and says how that is.
 func (i *install) failed(ctx context.Context, err error) error {
-	e := &Error{Operation: "install", Daemon: i.Name, Host: i.host.Name(), Step: i.steps.current(), Err: err}
-	e.State = i.state(i.stop(ctx, i.lastWord(err)))
+	e := &Error{Operation: i.verb.name, Daemon: i.Name, Host: i.host.Name(), Step: i.steps.current(), Err: err}
+	if i.change != nil && i.change.guarded {
+		heard := i.change.undo(ctx, err)
+		e.Err, e.State = i.change.verdict(err), i.change.state(heard)
+	} else {
+		e.State = i.state(i.stop(ctx, i.lastWord(err)))
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.Step = "" // the limit's own error names the step
 	}
@@ -353,6 +409,8 @@ func (i *install) hint(err error) string {
 	switch {
 	case Hint(err) != "":
 		return Hint(err)
+	case i.change != nil && i.change.guarded:
+		return lifeHint(err, i.Name, i.host.Name())
 	case errors.Is(err, ErrLocked):
 		return "wait until it has ended, then try again"
 	case errors.Is(err, ErrInTheWay):

@@ -3,7 +3,6 @@ package davit
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -54,6 +53,8 @@ type InstallOptions struct {
 	Keep int
 	// Timeout is the hard limit; DefaultInstallTimeout if 0. Less is refused.
 	Timeout time.Duration
+	// Run says how the daemon is to run afterwards; nil only puts the executable there.
+	Run *Run
 	// Password is asked for the password of sudo when it needs one; nil never asks, and such a
 	// host is refused. The question names the user and the host.
 	Password func(ctx context.Context, question string) (string, error)
@@ -76,6 +77,11 @@ func (o InstallOptions) open() (*artifact.File, error) {
 	}
 	if err := validPlace(o.Scope, o.Dir); err != nil {
 		return nil, err
+	}
+	if o.Run != nil {
+		if err := o.Run.validate(); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case o.Binary == "" && o.Build == nil:
@@ -143,11 +149,16 @@ func usage(format string, args ...any) error {
 }
 
 // script returns the conversation that installs the release of so many bytes.
-func (o InstallOptions) script(sha256 string, size int64) host.Script {
+func (o InstallOptions) script(random, sha256 string, size int64) host.Script {
+	var life *scripts.Life
+	if o.Run != nil {
+		l := o.Run.life(Installed)
+		life = &l
+	}
 	return scripts.Install(scripts.Place{System: o.Scope == System, Dir: o.Dir}, scripts.Release{
 		Name: o.Name, SHA256: sha256, Size: size, Keep: o.Keep,
-		Random: strings.ToLower(rand.Text()[:10]), Holder: whoami(), Line: logLine("install", sha256),
-	})
+		Random: random, Holder: whoami(), Line: logLine("install"),
+	}, life)
 }
 
 // whoami says who works here, in one word: "vince@laptop".
@@ -162,19 +173,17 @@ func whoami() string {
 	return strings.Join(strings.Fields(name+"@"+machine), "_")
 }
 
-// logLine returns the host's log line of an operation, as far as the outcome, which the host adds.
-func logLine(operation, sha256 string) string {
+// logLine returns the host's log line of an operation, as far as the release and the outcome, which the host adds.
+func logLine(operation string) string {
 	line, err := json.Marshal(struct {
 		Time      string `json:"time"`
 		Who       string `json:"who"`
 		Operation string `json:"operation"`
-		Release   string `json:"release"`
-		Outcome   string `json:"outcome"`
-	}{time.Now().UTC().Format(time.RFC3339), whoami(), operation, releaseID(sha256), ""})
+	}{time.Now().UTC().Format(time.RFC3339), whoami(), operation})
 	if err != nil {
-		return `{"outcome":"`
+		return `{"operation":""`
 	}
-	return strings.TrimSuffix(string(line), `"}`)
+	return strings.TrimSuffix(string(line), `}`)
 }
 
 // Plan is what an install would do on a host.
@@ -235,7 +244,7 @@ func (o InstallOptions) plan(p planned) Plan {
 		fmt.Sprintf("switch %s/%s/current to it with a rename, and link %s/%s to that", root, o.Name, bin, o.Name),
 		fmt.Sprintf("keep the newest %d releases", o.Keep),
 	)
-	plan.Scripts = append(plan.Scripts, o.planScripts(o.script(p.sha256, p.bytes))...)
+	plan.Scripts = append(plan.Scripts, o.planScripts(o.script(newRandom(), p.sha256, p.bytes))...)
 	return plan
 }
 

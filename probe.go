@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/davit-sh/davit/artifact"
 	"github.com/davit-sh/davit/host"
@@ -27,9 +28,25 @@ type facts struct {
 
 	// Of the daemon that was asked for:
 	current string // its current release, 12 hex, or ""
+	present bool   // its directory is there
 	have    bool   // the wanted release is there, whole
 	linked  bool   // the link to it is in its place
 	partial int64  // bytes of it that arrived when an earlier try broke
+
+	// Of how it is kept running, if that was looked at:
+	kind     string // of its service, or of the one that it would have
+	unfit    string // why that kind cannot keep it running
+	foreign  string // the path of somebody else's description of a service of its name
+	defined  string // the digest of the description that is in force
+	ours     bool   // there is one, or what is left of it
+	state    State
+	pid      int
+	why      string        // it ended
+	previous string        // release, 12 hex, or ""
+	releases []string      // all that are there
+	pending  bool          // a change was broken off
+	age      time.Duration // of its process
+	memory   int64         // of its process, bytes
 }
 
 // hearFacts takes facts until the script says last.
@@ -100,6 +117,36 @@ func (f *facts) add(said string) {
 		f.installed = append(f.installed, InstalledDaemon{Name: first, Release: rest})
 	case "current":
 		f.current = value
+	case "present":
+		f.present = true
+	case "kind":
+		f.kind = value
+	case "unfit":
+		f.unfit = value
+	case "foreign":
+		f.foreign = value
+	case "defined":
+		f.defined, f.ours = value, true
+	case "state":
+		f.state = State(value)
+	case "pid":
+		f.pid, _ = strconv.Atoi(value)
+	case "why":
+		f.why = value
+	case "previous":
+		f.previous = value
+	case "release":
+		f.releases = append(f.releases, value)
+	case "pending":
+		f.pending = true
+	case "since":
+		if n, err := strconv.ParseInt(value, 10, 53); err == nil {
+			f.age = time.Duration(n) * time.Second
+		}
+	case "memory":
+		if kib, err := strconv.ParseInt(value, 10, 53); err == nil {
+			f.memory = kib << 10
+		}
 	case "have":
 		f.have = true
 	case "linked":

@@ -5,11 +5,11 @@ import "time"
 // Receipt is the result of an operation on one host. Its JSON form is a contract: fields are
 // added, never renamed.
 type Receipt struct {
-	Operation string    `json:"operation"` // "install"
+	Operation string    `json:"operation"` // "install", "start" …
 	Daemon    string    `json:"daemon"`
 	Host      string    `json:"host"`
 	Outcome   Outcome   `json:"outcome"`
-	Release   string    `json:"release"`            // SHA-256 of the executable, hex
+	Release   string    `json:"release"`            // SHA-256 of the executable, hex; its first 12 digits where no executable was at hand
 	Previous  string    `json:"previous,omitempty"` // name of the release that ran before: 12 hex
 	Path      string    `json:"path"`               // of the executable on the host
 	Link      string    `json:"link"`               // what users of the host start
@@ -18,6 +18,10 @@ type Receipt struct {
 	Form      string    `json:"form,omitempty"`     // how most of them travelled: zstd, gzip, plain
 	Resumed   int64     `json:"resumed,omitempty"`  // bytes of the executable that an earlier try had left on the host
 	Build     *Build    `json:"build,omitempty"`    // how it was built, if it was
+	Service   string    `json:"service,omitempty"`  // what keeps it running, if it was started or stopped
+	State     State     `json:"state,omitempty"`    // of the daemon, if it was started or stopped
+	PID       int       `json:"pid,omitempty"`      // of its first process
+	Health    Health    `json:"health,omitempty"`   // healthy, if it was seen to serve
 	Started   time.Time `json:"started"`
 	Seconds   float64   `json:"seconds"`
 	Steps     []Step    `json:"steps"`
@@ -46,4 +50,10 @@ const (
 	UpToDate  Outcome = "up to date" // it was current already, nothing was sent
 	Built     Outcome = "built"      // an executable was built, and put on this machine
 	Restored  Outcome = "restored"   // it was on the host already and is current again, nothing was sent
+
+	Started     Outcome = "started"
+	Restarted   Outcome = "restarted"
+	Stopped     Outcome = "stopped"
+	RolledBack  Outcome = "rolled back" // an earlier release is current again
+	Uninstalled Outcome = "uninstalled"
 )

@@ -103,4 +103,3 @@ type Renewable interface {
 	// Renew returns the same host, not connected. Its caller closes it.
 	Renew() (host.Host, error)
 }
-

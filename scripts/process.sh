@@ -18,15 +18,16 @@ process_file() { file=$svc/supervise; }
 
 # process_put leaves in why, too, that it will not start with the host, which is no failure.
 process_put() {
-	why=$(mkdir -p "$run" && printf '%s\n' "$PATH" >"$svc/path" && cp "$1/unit" "$svc/supervise.new" &&
-		chmod 0700 "$svc/supervise.new" && mv -f "$svc/supervise.new" "$svc/supervise" 2>&1) || return
-	why=
+	why=$({
+		mkdir -p "$run" && printf '%s\n' "$PATH" >"$svc/path" && cp "$1/unit" "$svc/supervise.new" &&
+			chmod 0700 "$svc/supervise.new" && mv -f "$svc/supervise.new" "$svc/supervise"
+	} 2>&1) || return
 	process_crontab add || why="it does not start again with the host: $why"
 }
 
 process_drop() {
 	why=
-	process_crontab remove && rm -rf "$svc/supervise" "$svc/supervise.new" "$svc/path" "$run"
+	process_crontab remove && remove "$svc/supervise" "$svc/supervise.new" "$svc/path" "$svc/said" "$run"
 }
 
 # process_crontab add, or remove, leaves our line in the user's crontab, or not. All others stay as they are.
@@ -81,7 +82,7 @@ process_new_crontab() {
 # process_birth PID and process_boot are birth and boot of supervise.sh.
 process_birth() {
 	stat=
-	[ ! -r "/proc/$1/stat" ] || while read -r line; do stat="$stat $line"; done <"/proc/$1/stat"
+	{ [ ! -r "/proc/$1/stat" ] || while read -r line; do stat="$stat $line"; done <"/proc/$1/stat"; } 2>/dev/null
 	if [ -n "$stat" ]; then
 		# shellcheck disable=SC2086
 		set -- ${stat##*) }
@@ -94,7 +95,7 @@ process_birth() {
 			;;
 		esac
 		return
-	fi 2>/dev/null
+	fi
 	# shellcheck disable=SC2046
 	set -- $(ps -o state= -o lstart= -p "$1" 2>/dev/null)
 	case ${1:-Z} in
@@ -121,49 +122,51 @@ process_recall() {
 # process_lives FILE is true if that process, of which it sets pid, still runs.
 process_lives() {
 	process_recall "$1"
-	[ -n "$pid" ] && [ "$booted" = "$(process_boot)" ] && [ "$(process_birth "$pid")" = "$born" ]
+	now_booted=${now_booted:-$(process_boot)}
+	[ -n "$pid" ] && [ "$booted" = "$now_booted" ] && [ "$(process_birth "$pid")" = "$born" ]
 }
 
+# process_start waits until the supervisor has its daemon, or has already seen the end of it.
 process_start() {
 	if [ ! -e "$run/stop" ] && process_lives supervisor; then
 		return
 	fi
-	process_stop 10 || return # of what a supervisor left that was killed
-	rm -f "$run/supervisor" "$run/daemon" "$run/ended"
-	/bin/sh "$svc/supervise" </dev/null >/dev/null 2>"$run/said" 3>&- 9>&- &
+	process_stop 10 || return # what a supervisor left that was killed
+	process_recall supervisor
+	before=$pid.$born
+	/bin/sh "$svc/supervise" </dev/null >/dev/null 2>"$svc/said" 3>&- 9>&- &
 	tries=0
-	until process_lives supervisor && { [ -e "$run/daemon" ] || [ -e "$run/ended" ]; }; do
-		[ ! -e "$run/ended" ] || return 0
+	until process_recall supervisor && [ "$pid.$born" != "$before" ] && { [ -e "$run/daemon" ] || [ -e "$run/ended" ]; }; do
 		tries=$((tries + 1))
 		if [ "$tries" -gt 100 ]; then
-			why="the supervisor did not start: $(head -n 1 "$run/said" 2>/dev/null)"
+			why="the supervisor did not start: $(head -n 1 "$svc/said" 2>/dev/null)"
 			return 1
 		fi
 		process_pause
 	done
+	rm -f "$svc/said"
 }
 
 process_pause() { sleep 0.1 2>/dev/null || sleep 1; }
 
-# process_stop asks the supervisor, or what is left if there is none. Until both it and the daemon are gone
-# there is no need to look for others.
+# process_stop asks the supervisor, which passes it on; where there is none, all that is left. Until these two
+# are gone nothing else needs to be looked for.
 process_stop() {
-	why='' killed='' tries=0
-	until=$(($(date +%s) + $1))
+	why='' killed='' strays='' tries=0
 	[ -e "$run/supervisor" ] || return 0
+	until=$(($(date +%s) + $1))
 	: >"$run/stop"
 	process_session
 	if process_lives supervisor; then
 		kill -s TERM "$pid" 2>/dev/null
 	else
-		process_signal TERM all
 		strays=told
+		process_signal TERM all
 	fi
 	while process_lives supervisor || process_lives daemon || process_members; do
 		if [ "$(date +%s)" -ge "$until" ]; then
 			[ "$tries" -lt 50 ] || break
-			tries=$((tries + 1))
-			killed=yes
+			tries=$((tries + 1)) killed=yes
 			process_signal KILL all
 		elif [ -z "$strays" ] && ! process_lives supervisor && ! process_lives daemon; then
 			strays=told
@@ -172,10 +175,127 @@ process_stop() {
 		process_pause
 	done
 	if process_members; then
-		why="these do not end: $(echo $members)"
+		why="what does not end: process $members"
 		return 1
 	fi
+	[ -z "$killed" ] || why="it did not end within $1 s of being asked to, and was killed"
+	printf '%s\n' "stopped ${why:-$(process_last_end)}" >"$run/ended"
 	rm -f "$run/stop"
-	[ -z "$killed" ] || why="it did not end within $1 s and was killed"
-	process_was_stopped
+}
+
+# process_last_end prints what the supervisor saw end the daemon.
+process_last_end() {
+	[ -r "$run/ended" ] || return
+	read -r _ ended <"$run/ended"
+	printf '%s' "${ended%; it is about to be started again}"
+}
+
+# process_session sets session to the one that the supervisor made, or to "" if that number may be another's
+# by now: while a process is in it, the number is taken. It sets badge to what those have in their
+# environment whom the supervisor started.
+process_session() {
+	process_recall supervisor
+	badge=DAVIT_SUPERVISOR=$pid.$born. session=$pid
+	[ "$booted" = "${now_booted:=$(process_boot)}" ] || badge=
+	process_lives supervisor && return
+	process_lives daemon && [ "$(process_table | while read -r its _ in_session; do
+		[ "$its" != "$pid" ] || echo "$in_session"
+	done)" = "$session" ] || session=
+}
+
+# process_table prints PID GROUP SESSION of all that live. Where there is no /proc the group goes for the
+# session: the supervisor's is both.
+process_table() {
+	if [ -r /proc/1/stat ] || [ -r /proc/self/stat ]; then
+		cat /proc/[0-9]*/stat 2>/dev/null | awk '
+			pid == "" { pid = $1 }
+			/\) [A-Za-z] / { sub(/.*\) /, ""); if ($1 !~ /[ZX]/) print pid, $3, $4; pid = "" }'
+	else
+		ps -A -o pid= -o pgid= -o state= | awk '$3 !~ /^Z/ { print $1, $2, $2 }'
+	fi
+}
+
+# process_members sets members to all processes of the daemon and its supervisor, those also that left
+# the session, and outside to those that left the group. False if there are none.
+process_members() {
+	members='' outside=''
+	if [ -n "$session" ]; then
+		# shellcheck disable=SC2046 # numbers
+		set -- $(process_table | awk -v session="$session" '$3 == session { print $1 ($2 == session ? "" : "!") }')
+		for member; do
+			members="$members ${member%!}"
+			case $member in
+			*!) outside="$outside ${member%!}" ;;
+			esac
+		done
+	fi
+	# shellcheck disable=SC2046
+	[ -z "$badge" ] || set -- $(grep -l -s -F -e "$badge" /proc/[0-9]*/environ)
+	for member; do
+		case $member in
+		/proc/*/environ) ;;
+		*) continue ;;
+		esac
+		member=${member#/proc/} member=${member%/environ}
+		case "$members " in
+		*" $member "*) continue ;;
+		esac
+		[ -n "$(process_birth "$member")" ] || continue
+		members="$members $member" outside="$outside $member"
+	done
+	members=${members# }
+	[ -n "$members" ]
+}
+
+# process_signal SIGNAL all, or strays: those that the supervisor could not ask.
+process_signal() {
+	process_members || return 0
+	[ "$2" = all ] || members=$outside
+	for member in $members; do
+		kill -s "$1" "$member" 2>/dev/null
+	done
+}
+
+process_look() {
+	state=failed why=
+	read -r ended why_ended <"$run/ended" || ended='' why_ended=
+	if process_lives daemon; then
+		state=running at=$pid
+		process_lives supervisor || why="its supervisor was killed: it is not started again when it ends"
+		pid=$at
+	elif process_lives supervisor; then
+		pid=
+		if [ -n "$ended" ]; then
+			state=$ended why=$why_ended # until it is started again, or the supervisor is gone, too
+		else
+			state=running # just about to
+		fi
+	elif [ -n "$ended" ] && [ "$why_ended" = "${why_ended%; it is about to be started again}" ]; then
+		pid='' state=$ended why=$why_ended
+	elif [ -z "$pid" ]; then
+		state=stopped # it never ran
+	elif [ "$booted" != "$now_booted" ]; then
+		pid='' why="the host was started again since"
+	else
+		pid='' why="${why_ended:+${why_ended%; *}; }its supervisor was killed"
+	fi
+} 2>/dev/null
+
+# process_log takes the log before into account: this one may just have begun.
+process_log() {
+	{
+		tail -n "$1" "$svc/log.1"
+		tail -n "$1" "$svc/log"
+	} 2>/dev/null | tail -n "$1"
+}
+
+process_follow() {
+	if [ -n "$2" ]; then
+		why="the log of a plain process has no times: ask for a number of lines"
+		return 1
+	fi
+	[ -e "$svc/log" ] || : >"$svc/log" || return
+	lines=$(wc -l <"$svc/log")
+	[ "$lines" -ge "$1" ] || tail -n "$(($1 - lines))" "$svc/log.1" 2>/dev/null
+	tail -n "$1" -F "$svc/log" 2>/dev/null
 }

@@ -175,8 +175,10 @@ func (r Release) vars(p Place) []host.Var {
 
 func (l Life) vars() []host.Var {
 	return []host.Var{
-		{Name: "wanted", Value: l.Kind}, {Name: "grace", Value: strconv.Itoa(l.Grace)},
-		{Name: "adopt", Value: yes(l.Adopt)}, {Name: "outcome", Value: l.Outcome},
+		{Name: "wanted", Value: l.Kind},
+		{Name: "grace", Value: strconv.Itoa(l.Grace)},
+		{Name: "adopt", Value: yes(l.Adopt)},
+		{Name: "outcome", Value: l.Outcome},
 	}
 }
 

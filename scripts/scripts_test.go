@@ -23,12 +23,17 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func whole() map[string]host.Script {
 	install := Install(Place{Dir: "~/it's $HOME"}, Release{
 		Name: "worker", SHA256: strings.Repeat("0123456789abcdef", 4), Size: 104857600, Keep: 5,
-		Random: "k3v9", Holder: "vince@laptop", Line: `{"who":"vince@laptop","outcome":"`,
-	})
+		Random: "k3v9", Holder: "vince@laptop", Line: `{"who":"vince@laptop","operation":"install"`,
+	}, nil)
+	place := Place{Dir: "~/it's $HOME"}
 	return map[string]host.Script{
-		"install": install,
-		"check":   Check(Place{System: true}),
-		"elevate": *AsRoot(install, "hunter2").Through,
+		"install":  install,
+		"start":    Operate("start", place, Release{Name: "worker", Keep: 5, Random: "k3v9", Holder: "vince@laptop"}, Life{Grace: 10}),
+		"show":     Show(place, Query{What: Status, Name: "worker"}),
+		"confirm":  Confirm(place, "worker", "k3v9", "commit"),
+		"question": Question("echo hello"),
+		"check":    Check(Place{System: true}),
+		"elevate":  *AsRoot(install, "hunter2").Through,
 	}
 }
 

@@ -2,7 +2,7 @@
 # supervise.sh: what stays on the host, as service/supervise, and keeps one daemon running where no service
 # manager does. Before it stand the values: base, the daemon's directory; user, whom it runs as; as, the
 # same if we must become that one first; home, or "" for that user's own; directory, where it runs, or "";
-# command, its words, quoted; limits, option and value in turn; restart, when it is started again.
+# command, its words, quoted; limits, of each the name, the option and the value; restart, when it starts again.
 #
 #	sh supervise          leaves the session that it was started in and goes on with the next
 #	sh supervise apart    keeps the daemon running, unless another one does
@@ -44,7 +44,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' "$@"
 stat_of() {
 	[ -r "/proc/$1/stat" ] || return
 	stat=
-	while read -r line; do stat="$stat $line"; done <"/proc/$1/stat"
+	while read -r line; do stat="$stat $line"; done <"/proc/$1/stat" || return
 	printf '%s' "${stat##*) }"
 }
 
@@ -141,7 +141,7 @@ supervise() {
 	rm -f "$run/stop" "$run/ended" "$run/daemon" "$run/pipe"
 	trap 'asked' TERM
 	trap '' HUP INT QUIT PIPE
-	DAVIT_SUPERVISOR=$$.$(birth $$) # by this all that it starts is known
+	DAVIT_SUPERVISOR=$$.$(birth $$). # by this all that it starts is known
 	export DAVIT_SUPERVISOR
 	cd / || exit
 	mkfifo -m 0600 "$run/pipe" && keep supervisor "$me" || exit
@@ -292,21 +292,20 @@ pull() {
 become() {
 	boot=$(boot)
 	keep daemon "$$ $(birth $$) $boot"
+	rm -f "$run/ended"
 	# shellcheck disable=SC2086
 	set -- $limits
-	while [ $# -gt 1 ]; do
-		option=$1
-		if [ "$option" = u ] && ! (ulimit -u) >/dev/null 2>&1; then
+	while [ $# -gt 2 ]; do
+		option=$2
+		if [ "$option" = u ] && ! (ulimit "-$option") >/dev/null 2>&1; then
 			option=p # as dash and busybox have it
 		fi
-		# shellcheck disable=SC3045 # the shells that have other options are asked for others
-		why=$(ulimit "-$option" "$2" 2>&1) && ulimit "-$option" "$2" || trouble "limit $1 cannot be $2: ${why##*: }"
-		shift 2
+		attempt ulimit "-$option" "$3" || trouble "the limit $1 cannot be set: ${why##*: }"
+		shift 3
 	done
-	why=$(cd "${directory:-$HOME}" 2>&1) && cd "${directory:-$HOME}" ||
-		trouble "it cannot run in ${directory:-$HOME}: ${why##*: }"
-	[ -x "$base/current/${base##*/}" ] || trouble "$base/current/${base##*/} cannot be started"
+	attempt cd "${directory:-$HOME}" || trouble "it cannot run in ${directory:-$HOME}: ${why##*: }"
 	eval "set -- $command"
+	[ -x "$1" ] || trouble "$1 cannot be started"
 	if [ -n "$as" ]; then
 		if has setpriv && setpriv --reuid=0 true 2>/dev/null; then # busybox has one that cannot
 			set -- "$(command -v setpriv)" "--reuid=$(id -u "$as")" "--regid=$(id -g "$as")" --init-groups -- "$@"
@@ -318,6 +317,9 @@ become() {
 	[ ! -e "$svc/env" ] || . "$svc/env"
 	exec "$@"
 }
+
+# attempt COMMAND... runs the command, or says in why what is against it.
+attempt() { why=$("$@" 2>&1) && "$@"; }
 
 # trouble WORD... gives up to become the daemon.
 trouble() {

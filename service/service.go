@@ -85,4 +85,5 @@ func Define(k Kind, s Spec, p Place) (Definition, error) {
 // definers make the definition of each kind, of a Spec that is valid and has nothing left open.
 var definers = map[Kind]func(Spec, Place) (Definition, error){
 	Systemd: defineSystemd,
+	Process: defineProcess,
 }
