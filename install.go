@@ -199,7 +199,7 @@ func (i *install) build(ctx context.Context) error {
 func (i *install) probe(ctx context.Context) error {
 	ctx = i.steps.begin(ctx, "probe")
 	random := newRandom()
-	script := i.script(random, i.sha256, i.file.Size)
+	script := i.script(i.verb.name, random, i.sha256, i.file.Size)
 	if err := i.start(ctx, i.host, script, i.Scope, i.Password); err != nil {
 		return err
 	}

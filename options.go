@@ -149,7 +149,7 @@ func usage(format string, args ...any) error {
 }
 
 // script returns the conversation that installs the release of so many bytes.
-func (o InstallOptions) script(random, sha256 string, size int64) host.Script {
+func (o InstallOptions) script(operation, random, sha256 string, size int64) host.Script {
 	var life *scripts.Life
 	if o.Run != nil {
 		l := o.Run.life(Installed)
@@ -157,7 +157,7 @@ func (o InstallOptions) script(random, sha256 string, size int64) host.Script {
 	}
 	return scripts.Install(scripts.Place{System: o.Scope == System, Dir: o.Dir}, scripts.Release{
 		Name: o.Name, SHA256: sha256, Size: size, Keep: o.Keep,
-		Random: random, Holder: whoami(), Line: logLine("install"),
+		Random: random, Holder: whoami(), Line: logLine(operation),
 	}, life)
 }
 
@@ -244,7 +244,7 @@ func (o InstallOptions) plan(p planned) Plan {
 		fmt.Sprintf("switch %s/%s/current to it with a rename, and link %s/%s to that", root, o.Name, bin, o.Name),
 		fmt.Sprintf("keep the newest %d releases", o.Keep),
 	)
-	plan.Scripts = append(plan.Scripts, o.planScripts(o.script(newRandom(), p.sha256, p.bytes))...)
+	plan.Scripts = append(plan.Scripts, o.planScripts(o.script("install", newRandom(), p.sha256, p.bytes))...)
 	return plan
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/davit-sh/davit/artifact"
 	"github.com/davit-sh/davit/host"
@@ -41,12 +40,12 @@ type facts struct {
 	ours     bool   // there is one, or what is left of it
 	state    State
 	pid      int
-	why      string        // it ended
-	previous string        // release, 12 hex, or ""
-	releases []string      // all that are there
-	pending  bool          // a change was broken off
-	age      time.Duration // of its process
-	memory   int64         // of its process, bytes
+	why      string   // it ended
+	previous string   // release, 12 hex, or ""
+	releases []string // all that are there
+	pending  bool     // a change was broken off
+	age      *int64   // of its process, in seconds
+	memory   int64    // of its process, bytes
 }
 
 // hearFacts takes facts until the script says last.
@@ -141,7 +140,7 @@ func (f *facts) add(said string) {
 		f.pending = true
 	case "since":
 		if n, err := strconv.ParseInt(value, 10, 53); err == nil {
-			f.age = time.Duration(n) * time.Second
+			f.age = &n
 		}
 	case "memory":
 		if kib, err := strconv.ParseInt(value, 10, 53); err == nil {

@@ -113,8 +113,8 @@ func (s *DaemonStatus) add(w host.Words) error {
 		s.Memory = f.memory
 	case f.pending:
 		s.Pending = true
-	case f.age != 0:
-		s.Since = time.Now().Add(-f.age).UTC().Truncate(time.Second)
+	case f.age != nil:
+		s.Since = time.Now().Add(-time.Duration(*f.age) * time.Second).UTC().Truncate(time.Second)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ apart_from_us() { (exec 3>&- 9>&- && exec /bin/sh -c "$command"); }
 
 # answer_lines says the lines that it reads, and the last one as the status that it is.
 answer_lines() {
-	last= room=65536
+	last='' room=65536
 	while IFS= read -r line; do
 		if [ -n "$last" ] && [ "$room" -gt 0 ]; then
 			later said "$last"

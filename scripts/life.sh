@@ -39,7 +39,10 @@ life() {
 		lines=$1
 		beside last_lines
 		;;
-	commit) commit && tell committed ;;
+	commit)
+		commit
+		tell committed
+		;;
 	await) await ;;
 	undo) end unhealthy ;;
 	drop) drop "$@" ;;
@@ -185,7 +188,8 @@ put() {
 	mkdir -p "$svc" || cannot "write to $svc" ""
 	chmod 0700 "$svc"
 	for part in env unit kind; do
-		cp -p "$1/$part" "$svc/.$part" && mv -f "$svc/.$part" "$svc/$part" || cannot "write to $svc" ""
+		try "write to $svc" cp -p "$1/$part" "$svc/.$part"
+		try "write to $svc" mv -f "$svc/.$part" "$svc/$part"
 	done
 	why=
 	"${kind}_put" "$svc" || fail refused "its service cannot be set up: $why"
@@ -242,8 +246,10 @@ ask() {
 	beside answer
 }
 
+# last_lines says the end of the daemon's log, once what it has just said had time to get there.
 last_lines() {
 	kind_of_service
+	pause
 	why=
 	"${kind}_log" "$lines" 2>/dev/null | while IFS= read -r line || [ -n "$line" ]; do tell log "$line"; done
 	tell logged
@@ -334,7 +340,7 @@ put_back() {
 	fi
 	old=$(cat "$saved/current")
 	[ -n "$old" ] || remove "$base/releases" # it was not installed
-	later restored "${old:-none}" "$state" "$pid"
+	tell restored "${old:-none}" "$state" "$pid"
 	remove "$saved"
 }
 

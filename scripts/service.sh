@@ -34,4 +34,8 @@ kind_of_service() {
 }
 
 # is_ours FILE is true of a description that is not there, or that Davit made for this daemon.
-is_ours() { [ ! -e "$1" ] && [ ! -L "$1" ] || grep -q -F "$mark" "$1" 2>/dev/null; }
+is_ours() {
+	if [ -e "$1" ] || [ -L "$1" ]; then
+		grep -q -F "$mark" "$1" 2>/dev/null
+	fi
+}

@@ -224,6 +224,10 @@ systemd_follow() {
 systemd_journal() {
 	case $scope in
 	system) journalctl -q -o cat --no-pager "_SYSTEMD_UNIT=$systemd_unit" "$@" ;;
-	*) journalctl -q -o cat --no-pager "_SYSTEMD_USER_UNIT=$systemd_unit" "_UID=${uid:=$(id -u)}" "$@" ;;
+	*) # of what has ended at once the journal may know no more than the name
+		: "${uid:=$(id -u)}"
+		journalctl -q -o cat --no-pager "_SYSTEMD_USER_UNIT=$systemd_unit" "_UID=$uid" + \
+			"SYSLOG_IDENTIFIER=$name" "_UID=$uid" "$@"
+		;;
 	esac </dev/null
 }
