@@ -18,13 +18,14 @@ import (
 func answers(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		for in := bufio.NewReader(conn); ; {
-			if _, err := http.ReadRequest(in); err != nil {
+			req, err := http.ReadRequest(in)
+			if err != nil {
 				return
 			}
 			if _, err := io.WriteString(conn, text); err != nil {
 				return
 			}
-			if !strings.Contains(text, "\r\nContent-Length: ") || strings.HasSuffix(text, brokenOff) {
+			if req.Close || !strings.Contains(text, "\r\nContent-Length: ") || strings.HasSuffix(text, brokenOff) {
 				return
 			}
 		}
