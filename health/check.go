@@ -124,13 +124,16 @@ func validAddress(text string) error {
 	return nil
 }
 
-// String says what is asked: "GET http://127.0.0.1:8080/healthz", "connect to 127.0.0.1:5432", the command.
+// String says what is asked: "GET http://127.0.0.1:8080/healthz", "connect to 127.0.0.1:5432", the
+// command; "nothing" if it is none.
 func (c Check) String() string {
 	switch {
 	case c.HTTP != "":
 		return "GET " + c.HTTP
 	case c.TCP != "":
 		return "connect to " + c.TCP
+	case c.Command == "":
+		return "nothing"
 	}
 	return c.Command
 }
