@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func Boot(t testing.TB, init Init, options ...MachineOption) *Machine {
 		t.Skip("SKIPPED, NOT TESTED: machines need Linux")
 	}
 	NeedRoot(t)
-	Need(t, "systemd-nspawn")
+	Need(t, nspawn)
 	m := &Machine{t: t, init: init, name: newName(), logins: map[string]*Host{}}
 	m.dir = filepath.Join("/tmp", m.name)
 	for _, option := range options {
@@ -168,7 +169,7 @@ func (m *Machine) PowerOn() {
 // See returns where the tests find what the machine has at the absolute path, while it is on; while it is
 // off, what its disk has. A link on the way that is absolute leads to the tests' own files.
 func (m *Machine) See(path string) string {
-	if pid := m.initPID(m.keeper.procs()); pid != 0 {
+	if pid := m.initPID(); pid != 0 {
 		return fmt.Sprintf("/proc/%d/root%s", pid, path)
 	}
 	return m.disk(path)
@@ -179,15 +180,21 @@ func (m *Machine) disk(path string) string {
 	return fmt.Sprintf("/proc/%d/root%s/root%s", m.keeper.cmd.Process.Pid, m.dir, path)
 }
 
+// procs returns the processes of the machine, its init and all below it.
+func (m *Machine) procs() []Proc {
+	return slices.DeleteFunc(m.keeper.procs(), func(p Proc) bool { return p.Name == nspawn })
+}
+
+// nspawn is what runs a machine's init.
+const nspawn = "systemd-nspawn"
+
 // initPID returns the process ID of the machine's init, 0 if there is none.
-func (m *Machine) initPID(procs []Proc) int {
-	names := map[int]string{}
+func (m *Machine) initPID() int {
+	procs := m.keeper.procs()
 	for _, p := range procs {
-		names[p.PID] = p.Name
-	}
-	for _, p := range procs {
-		if names[p.PPID] == "systemd-nspawn" && (p.Name == "systemd" || p.Name == "init") {
-			return p.PID
+		child := func(q Proc) bool { return q.PPID == p.PID && (q.Name == "systemd" || q.Name == "init") }
+		if i := slices.IndexFunc(procs, child); i >= 0 && p.Name == nspawn {
+			return procs[i].PID
 		}
 	}
 	return 0
@@ -195,13 +202,11 @@ func (m *Machine) initPID(procs []Proc) int {
 
 // listener returns the process ID of the machine's sshd, 0 if there is none.
 func (m *Machine) listener(procs []Proc) int {
-	init := m.initPID(procs)
-	for _, p := range procs {
-		if isSSHD(p) && p.PPID == init && p.mentions("[listener]") {
-			return p.PID
-		}
+	i := slices.IndexFunc(procs, func(p Proc) bool { return isSSHD(p) && p.mentions("[listener]") })
+	if i < 0 {
+		return 0
 	}
-	return 0
+	return procs[i].PID
 }
 
 // hold has a keeper make the machine's disk and network, and waits for them.
@@ -317,7 +322,7 @@ func (m *Machine) end() {
 	if m.t.Failed() {
 		m.t.Logf("the machine: %+v\nits console:\n%s", m.said(), m.console())
 		if root := m.logins["root"]; root != nil && m.init == Systemd && m.said().on {
-			journal, err := root.Try("journalctl --no-pager --no-hostname -b -n 200")
+			journal, err := root.Try("journalctl --no-pager --no-hostname -b -n 100")
 			m.t.Logf("its journal (%v):\n%s", err, journal)
 		}
 	}

@@ -142,7 +142,9 @@ func (g guest) keep() (err error) {
 			case !more:
 				return nil
 			case word == "off":
-				unix.Kill(-1, unix.SIGKILL)
+				killAll()
+				init = 0
+				fmt.Println(machineDown, "without power")
 			case init == 0:
 				if init, err = g.boot(); err != nil {
 					return err
@@ -156,7 +158,7 @@ func (g guest) keep() (err error) {
 func (g guest) assemble(groups []string) error {
 	disk, root := filepath.Join(g.Dir, "disk"), filepath.Join(g.Dir, "root")
 	upper, work := filepath.Join(disk, "upper"), filepath.Join(disk, "work")
-	const nspawn = "/run/systemd/nspawn" // where it would leave things behind
+	const litter = "/run/systemd/nspawn" // where nspawn would leave things behind
 	steps := []struct {
 		what string
 		do   func() error
@@ -170,8 +172,8 @@ func (g guest) assemble(groups []string) error {
 		{"mount overlay", func() error {
 			return unix.Mount("overlay", root, "overlay", 0, "lowerdir="+g.Root+",upperdir="+upper+",workdir="+work)
 		}},
-		{"new folder", func() error { return os.MkdirAll(nspawn, 0o755) }},
-		{"mount tmpfs", func() error { return unix.Mount("tmpfs", nspawn, "tmpfs", 0, "mode=755") }},
+		{"new folder", func() error { return os.MkdirAll(litter, 0o755) }},
+		{"mount tmpfs", func() error { return unix.Mount("tmpfs", litter, "tmpfs", 0, "mode=755") }},
 		{"loopback", func() error { return turnOn("lo") }},
 		{"control groups", func() error { return enter(groups) }},
 	}
@@ -185,21 +187,26 @@ func (g guest) assemble(groups []string) error {
 
 // dismantle ends everything that runs on the machine and removes all that would be left of it.
 func (g guest) dismantle(groups []string) error {
-	for {
-		unix.Kill(-1, unix.SIGKILL) // all but this process, of its namespace
-		if _, err := syscall.Wait4(-1, nil, 0, nil); errors.Is(err, syscall.ECHILD) {
-			break
-		}
-	}
+	killAll()
 	for _, place := range []string{"root", "disk"} {
 		unix.Unmount(filepath.Join(g.Dir, place), unix.MNT_DETACH) // what is not mounted need not be
 	}
 	return errors.Join(leave(groups), os.RemoveAll(g.Dir))
 }
 
+// killAll ends all processes of this one's namespace but itself, and returns when they are gone.
+func killAll() {
+	for {
+		unix.Kill(-1, unix.SIGKILL)
+		if _, err := syscall.Wait4(-1, nil, 0, nil); errors.Is(err, syscall.ECHILD) {
+			return
+		}
+	}
+}
+
 // boot starts the machine and returns the process ID of what does.
 func (g guest) boot() (int, error) {
-	nspawn, err := exec.LookPath("systemd-nspawn")
+	program, err := exec.LookPath(nspawn)
 	if err != nil {
 		return 0, err
 	}
@@ -213,12 +220,12 @@ func (g guest) boot() (int, error) {
 		return 0, err
 	}
 	defer log.Close()
-	process, err := os.StartProcess(nspawn, []string{
-		nspawn, "--quiet", "--boot", "--directory=" + filepath.Join(g.Dir, "root"), "--machine=" + g.Name,
+	process, err := os.StartProcess(program, []string{
+		program, "--quiet", "--boot", "--directory=" + filepath.Join(g.Dir, "root"), "--machine=" + g.Name,
 		"--register=no", "--keep-unit", "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 		"--network-namespace-path=/proc/self/ns/net",
 		"--bind-ro=" + filepath.Join(g.Dir, "keys") + ":/etc/ssh/keys",
-	}, &os.ProcAttr{Files: []*os.File{null, log, log}, Env: append(os.Environ(), "SYSTEMD_NSPAWN_LOCK=0")})
+	}, &os.ProcAttr{Files: []*os.File{null, log, log}, Env: []string{"PATH=" + os.Getenv("PATH"), "SYSTEMD_NSPAWN_LOCK=0"}})
 	if err != nil {
 		return 0, err
 	}

@@ -40,7 +40,6 @@ PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 UseDNS no
-LogLevel VERBOSE
 ListenAddress 0.0.0.0
 HostKey /etc/ssh/ssh_host_ed25519_key
 AuthorizedKeysFile /etc/ssh/keys/%u/authorized_keys .ssh/authorized_keys
@@ -48,13 +47,16 @@ AuthorizedKeysFile /etc/ssh/keys/%u/authorized_keys .ssh/authorized_keys
 rm -rf /etc/ssh/ssh_host_* /etc/machine-id /etc/hostname /etc/resolv.conf /var/lib/dbus/machine-id
 rm -rf /var/cache/apt/archives/*.deb /var/lib/apt/lists/* /usr/share/doc /usr/share/man
 mkdir -p /etc/ssh/keys
+touch /etc/default/locale
 `
 
 var recipes = map[Init]recipe{
 	Systemd: {
 		packages: everywhere + ",systemd,systemd-sysv,dbus,libpam-systemd,dbus-user-session",
+		// The delays are those of a real host, only shorter.
 		finish: finish + `
-mkdir -p /var/log/journal /etc/systemd/system.conf.d /etc/systemd/user.conf.d
+mkdir -p /var/log/journal /etc/systemd/system.conf.d /etc/systemd/user.conf.d /etc/systemd/logind.conf.d
+printf '[Login]\nUserStopDelaySec=2s\n' >/etc/systemd/logind.conf.d/testhost.conf
 printf '[Manager]\nDefaultTimeoutStopSec=15s\n' | tee /etc/systemd/system.conf.d/testhost.conf >/etc/systemd/user.conf.d/testhost.conf
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer; do
 	ln -sf /dev/null /etc/systemd/system/$unit
@@ -64,7 +66,7 @@ done
 	OpenRC: {
 		packages: everywhere + ",openrc,sysvinit-core",
 		repaired: true,
-		finish:   finish,
+		finish:   finish + "sed -i /getty/d /etc/inittab # there are no terminals\n",
 	},
 }
 

@@ -31,14 +31,22 @@ func (p Proc) mentions(marker string) bool {
 // started, directly or not, also after they left their session or lost their parents, and all
 // of its account. sshd's own are not among them.
 func (h *Host) Processes(marker string) []Proc {
-	return slices.DeleteFunc(h.keeper.procs(), func(p Proc) bool {
+	return slices.DeleteFunc(h.procs(), func(p Proc) bool {
 		return isSSHD(p) || !p.mentions(marker) && marker != ""
 	})
 }
 
+// procs returns the host's processes, sshd's own too.
+func (h *Host) procs() []Proc {
+	if h.machine != nil {
+		return h.machine.procs()
+	}
+	return h.keeper.procs()
+}
+
 // Connections returns how many connections the host's sshd holds now.
 func (h *Host) Connections() int {
-	procs := h.keeper.procs()
+	procs := h.procs()
 	listener := h.listener(procs)
 	n := 0
 	for _, p := range procs {
@@ -52,7 +60,7 @@ func (h *Host) Connections() int {
 // DropConnections ends all connections to the host from its side. Commands that ran over them
 // may go on, as they do when a network breaks.
 func (h *Host) DropConnections() {
-	procs := h.keeper.procs()
+	procs := h.procs()
 	listener := h.listener(procs)
 	for _, p := range procs {
 		if isSSHD(p) && p.PID != listener {
