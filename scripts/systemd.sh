@@ -176,7 +176,6 @@ systemd_fell() {
 	systemd_ended
 	property Result
 	case $value in
-	start-limit-hit) why="${why:-it ended} too often, and is not started any more" ;;
 	oom-kill) why="${why:-it was ended}, for want of memory" ;;
 	timeout) why="${why:-it was ended}, after it took too long to start or to end" ;;
 	watchdog) why="${why:-it was ended}, after it did not say in time that it lives" ;;
@@ -184,11 +183,15 @@ systemd_fell() {
 	resources) why="systemd could not start it: see its journal" ;;
 	esac
 	property NRestarts
-	[ "${value:-0}" = 0 ] || why="$why, $((value + 1)) times"
+	restarts=${value:-0}
+	[ "$restarts" = 0 ] || why="$why, $((restarts + 1)) times"
 	property SubState
-	[ "$value" = auto-restart ] || return 0
-	property RestartUSec
-	why="$why, and is started again in $value"
+	if [ "$value" = auto-restart ]; then
+		property RestartUSec
+		why="$why, and is started again in $value"
+	elif [ "$restarts" -gt 0 ]; then
+		why="$why, and is not started any more"
+	fi
 }
 
 # systemd_ended says how the daemon ended, if it ever ran.

@@ -302,7 +302,7 @@ func TestADaemonThatFailsIsSaidToHaveFailed(t *testing.T) {
 		},
 		"crashes in a loop": {
 			service.Spec{Lines: []string{"RestartSec=0"}, Args: []string{"exit 1"}},
-			"failed", "it ended with status 1 too often, and is not started any more, 6 times",
+			"failed", "it ended with status 1, 6 times, and is not started any more",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -463,7 +463,7 @@ func TestADaemonGetsExactlyWhatItIsGiven(t *testing.T) {
 	m := testhost.Boot(t, testhost.Systemd)
 	me := m.Login("me")
 	for name, base := range map[string]string{
-		"plain path": "", "odd path": me.Home + `/it's 100% "$HOME" [a-z]*? \n/wörk er`,
+		"plain path": "", "odd path": me.Home + `/it's 100% "$HOME" [a-z]*? \n wörk/worker`,
 	} {
 		d := newDaemon(t, me, service.Systemd, service.Place{Base: base}, tells)
 		exactly(t, d, name, regexpOfText)
