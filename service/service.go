@@ -79,6 +79,9 @@ func Define(k Kind, s Spec, p Place) (Definition, error) {
 	if err := s.Validate(); err != nil {
 		return Definition{}, err
 	}
+	if !p.System && s.User != "" && s.User != p.User {
+		return Definition{}, fmt.Errorf("a daemon of the user's scope runs as %s: who wants it to run as %s needs the system's scope", p.User, s.User)
+	}
 	return define(s.resolved(), p)
 }
 

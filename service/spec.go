@@ -13,6 +13,7 @@ import (
 
 var (
 	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	userName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@\\-]*\$?$`)
 	limitName = regexp.MustCompile(`^[a-z]+$`)
 	// K, M and G are of what is counted in bytes.
 	limitValue = regexp.MustCompile(`^(\d+[KMG]?|unlimited)(:(\d+[KMG]?|unlimited))?$`)
@@ -25,6 +26,9 @@ const unlimited = "unlimited"
 // Validate returns an error if the Spec can be used by no kind. What only one kind cannot express,
 // Define says.
 func (s Spec) Validate() error {
+	if err := s.textual(); err != nil {
+		return err
+	}
 	if s.Stop < 0 {
 		return fmt.Errorf("the time to stop is %v; it must be more than 0", s.Stop)
 	}
@@ -33,6 +37,9 @@ func (s Spec) Validate() error {
 	}
 	if s.WorkingDir != "" && !strings.HasPrefix(s.WorkingDir, "/") && !strings.HasPrefix(s.WorkingDir, "~/") {
 		return fmt.Errorf("the working directory is %q; it must begin with / or ~/", s.WorkingDir)
+	}
+	if s.User != "" && !userName.MatchString(s.User) {
+		return fmt.Errorf("%q is no name of a user", s.User)
 	}
 	seen := map[string]bool{}
 	for i, entry := range slices.Concat(s.Env, s.Secrets) {
@@ -58,7 +65,7 @@ func (s Spec) Validate() error {
 			return fmt.Errorf("%q is no directive of systemd", name)
 		}
 	}
-	return s.textual()
+	return nil
 }
 
 // textual returns an error if something has a character that no description can hold.

@@ -52,6 +52,10 @@ func defineSystemd(s Spec, p Place) (Definition, error) {
 	if err != nil {
 		return Definition{}, err
 	}
+	hardening, err := s.hardening(p.System)
+	if err != nil {
+		return Definition{}, err
+	}
 	target := "default.target"
 	if p.System {
 		target = "multi-user.target"
@@ -70,7 +74,7 @@ func defineSystemd(s Spec, p Place) (Definition, error) {
 	write("EnvironmentFile="+globless(specifierless(p.Base+"/service/env")), "Restart="+s.Restart, "RestartSec=1")
 	write(fmt.Sprintf("TimeoutStopSec=%dms", s.Stop.Milliseconds()))
 	write(limits...)
-	write(s.hardening(p.System)...)
+	write(hardening...)
 	write(s.Lines...)
 	// The empty line also ends a last line of the user's that would be continued.
 	write("", "[Install]", "WantedBy="+target)
@@ -195,7 +199,7 @@ func (s Spec) systemdLimits() ([]string, error) {
 }
 
 // hardening returns the defaults of the scope, as far as they are wanted, and what else is wanted.
-func (s Spec) hardening(system bool) []string {
+func (s Spec) hardening(system bool) ([]string, error) {
 	defaults := slices.Clone(hardeningAnywhere)
 	if system {
 		defaults = append(defaults, hardeningOfTheSystem...)
@@ -208,11 +212,14 @@ func (s Spec) hardening(system bool) []string {
 	maps.Copy(wanted, s.Hardening)
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if strings.HasSuffix(wanted[name], `\`) {
+			return nil, fmt.Errorf("the value of %s ends in a backslash, which would join the next line to it", name)
+		}
 		if wanted[name] != "" {
 			lines = append(lines, name+"="+wanted[name])
 		}
 	}
-	return lines
+	return lines, nil
 }
 
 // envEscape is what has a meaning within double quotes in an EnvironmentFile of systemd.
