@@ -104,7 +104,7 @@ func TestABuildIsMadeOnceForEachPlatform(t *testing.T) {
 		hosts = append(hosts, dial(t, h))
 	}
 	// Of those that are one machine all but one may find the others at work there.
-	results := fleet.Run(ctx, hosts, 0, func(ctx context.Context, h host.Host) (davit.Receipt, error) {
+	results := fleet.Run(ctx, hosts, fleet.Options{}, func(ctx context.Context, h host.Host) (davit.Receipt, error) {
 		r, err := davit.Install(ctx, h, davit.InstallOptions{Build: b})
 		for errors.Is(err, davit.ErrLocked) {
 			r, err = davit.Install(ctx, h, davit.InstallOptions{Build: b})

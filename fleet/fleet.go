@@ -4,146 +4,85 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 
-	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/host"
-	"github.com/davit-sh/davit/narrate"
 )
 
 // DefaultParallel is how many hosts are worked on at once.
 const DefaultParallel = 32
 
-// ErrNotBegun says that an operation was over before a host's turn came; nothing was done there.
-var ErrNotBegun = errors.New("not begun")
+// What became of a host besides success and a failure of its own, for errors.Is.
+var (
+	// ErrNotBegun: the run was over before the host's turn came; nothing was done there.
+	ErrNotBegun = errors.New("not begun")
+	// ErrStopped: so many other hosts failed, or a canary did, that the run was stopped.
+	ErrStopped = errors.New("stopped")
+	// ErrReverted: the operation succeeded on the host, the run was stopped, and the host was put back.
+	ErrReverted = errors.New("put back")
+)
+
+// Options says how a fleet is worked on. The zero value works on [DefaultParallel] hosts at once,
+// whatever becomes of them.
+type Options struct {
+	// Parallel is how many hosts are worked on at once; DefaultParallel if it is less than 1. As soon
+	// as one is done the next is begun.
+	Parallel int
+
+	// Canary is how many hosts, in the order given, come first; the others are begun when all of
+	// these have succeeded. Once a canary has failed no further host is begun.
+	Canary int
+
+	// MaxFailures is how many hosts may fail: once more have, no further host is begun. Those
+	// that are being worked on are not disturbed.
+	MaxFailures Limit
+
+	// Gate, if set, names what the host shares with others on the way to it, a jump host or an
+	// address; "" if nothing. Of the hosts with the same gate at most [MaxConnecting] connect at
+	// once. Waiting for that is waiting for one's turn: the operation has not begun.
+	Gate func(h host.Host) string
+}
+
+// Func is an operation on a host. Its context names the host in what it tells.
+type Func[T any] func(ctx context.Context, h host.Host) (T, error)
+
+// RevertFunc puts back a host on which an operation succeeded; done is what that returned.
+type RevertFunc[T any] func(ctx context.Context, h host.Host, done T) error
 
 // Result is what an operation came to on one host.
 type Result[T any] struct {
-	Host  string // its name
-	Value T      // what the operation returned, of use even if it failed
-	Err   error
+	Host    string  // its name
+	Value   T       // what the operation returned, of use even if it failed
+	Err     error   // nil if the host is as was asked for
+	Seconds float64 // how long the operation took; 0 if it was not begun
+
+	Reverted  bool  // the operation succeeded, and then the host was put back; Err wraps [ErrReverted]
+	RevertErr error // why it could not be put back; Err wraps it
 }
 
-// Run calls f for each host, for at most parallel of them at once (DefaultParallel if that is
-// less than 1), and returns when all calls have: one result a host, in the order of hosts. The
-// context that f gets names the host in what it tells. Once ctx has ended no further host is
-// begun, and the results of those left wrap [ErrNotBegun] and the cause. A panic of f goes on in
-// the caller's goroutine when all others have returned. Run closes no host.
-func Run[T any](ctx context.Context, hosts []host.Host, parallel int, f func(context.Context, host.Host) (T, error)) []Result[T] {
-	if parallel < 1 {
-		parallel = DefaultParallel
-	}
-	results := make([]Result[T], len(hosts))
-	turns := make(chan struct{}, parallel)
-	var all sync.WaitGroup
-	var panicked panics
-	for i, h := range hosts {
-		results[i].Host = h.Name()
-		if !turn(ctx, turns) {
-			results[i].Err = fmt.Errorf("%w: %w", ErrNotBegun, context.Cause(ctx))
-			continue
-		}
-		all.Go(func() {
-			defer func() { <-turns }()
-			defer panicked.keep()
-			results[i].Value, results[i].Err = f(narrate.WithHost(ctx, h.Name()), h)
-		})
-	}
-	all.Wait()
-	panicked.goOn()
-	return results
+// Run calls f for each host and returns when all calls have returned: one result a host, in the
+// order of hosts.
+//
+// The results of hosts that were not begun wrap [ErrNotBegun], and the cause of ctx if that has
+// ended, or else [ErrStopped] with the reason in words. What fails after ctx has ended stops
+// nothing. After a panic of f no further host is begun, and the panic goes on in the caller's
+// goroutine when all others have returned. Run closes no host.
+func Run[T any](ctx context.Context, hosts []host.Host, o Options, f Func[T]) []Result[T] {
+	return RunOrRevert(ctx, hosts, o, f, nil)
 }
 
-// turn waits for a free place and reports whether there is still something to do with it.
-func turn(ctx context.Context, turns chan<- struct{}) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case turns <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// RunOrRevert is [Run], and if that is stopped by MaxFailures or a canary, puts back the hosts on
+// which f succeeded. When all calls of f have returned it calls revert for these, the one that was
+// done last first, side by side as f was. A host that f has closed is closed still. A nil revert
+// puts nothing back.
+//
+// An interrupted run puts nothing back: whoever interrupts it may want to look first. If ctx ends
+// while hosts are put back no further one is, and their results say so.
+func RunOrRevert[T any](ctx context.Context, hosts []host.Host, o Options, f Func[T], revert RevertFunc[T]) []Result[T] {
+	r := newRun(ctx, hosts, o, f, revert)
+	defer r.stop(nil)
+	r.forth()
+	r.panics.goOn()
+	r.back()
+	r.panics.goOn()
+	return r.results
 }
-
-// panics holds the first panic of several goroutines.
-type panics struct {
-	once  sync.Once
-	value any
-}
-
-func (p *panics) keep() {
-	if r := recover(); r != nil {
-		p.once.Do(func() { p.value = r })
-	}
-}
-
-func (p *panics) goOn() {
-	if p.value != nil {
-		panic(p.value)
-	}
-}
-
-// ExitCode returns the exit code that stands for all results: that of an interruption if there
-// was one; the one they have in common; [davit.ExitPartly] if only some failed; and
-// [davit.ExitFailed] if all failed, but not alike.
-func ExitCode[T any](results []Result[T]) int {
-	codes := map[int]bool{}
-	for _, r := range results {
-		codes[davit.ExitCode(r.Err)] = true
-	}
-	switch {
-	case codes[davit.ExitInterrupted]:
-		return davit.ExitInterrupted
-	case codes[davit.ExitDone] && len(codes) > 1:
-		return davit.ExitPartly
-	case len(codes) > 1:
-		return davit.ExitFailed
-	}
-	for code := range codes {
-		return code
-	}
-	return davit.ExitDone
-}
-
-// Err returns nil if every host succeeded, the error of the one that failed, or one that says in
-// a line what all those that failed say.
-func Err[T any](results []Result[T]) error {
-	var failed failures
-	for _, r := range results {
-		if r.Err != nil {
-			failed = append(failed, named(r.Host, r.Err))
-		}
-	}
-	switch len(failed) {
-	case 0:
-		return nil
-	case 1:
-		return failed[0]
-	}
-	return failed
-}
-
-// named returns err, with the host's name before it unless an operation's error says it already.
-func named(host string, err error) error {
-	if e, ok := errors.AsType[*davit.Error](err); ok && e.Host != "" {
-		return err
-	}
-	return fmt.Errorf("%s: %w", host, err)
-}
-
-// failures are errors that are read one after the other.
-type failures []error
-
-func (f failures) Error() string {
-	text := f[0].Error()
-	for _, err := range f[1:] {
-		text += "; " + err.Error()
-	}
-	return text
-}
-
-// Unwrap returns them all.
-func (f failures) Unwrap() []error { return f }

@@ -33,7 +33,7 @@ func hosts(n int) []host.Host {
 
 func TestResultsStandInTheOrderGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		results := fleet.Run(t.Context(), hosts(20), 7, func(ctx context.Context, h host.Host) (string, error) {
+		results := fleet.Run(t.Context(), hosts(20), fleet.Options{Parallel: 7}, func(ctx context.Context, h host.Host) (string, error) {
 			var n time.Duration
 			fmt.Sscanf(h.Name(), "gpu-%d", &n)
 			time.Sleep((20 - n) * time.Second) // the last is the first to be done
@@ -51,7 +51,7 @@ func TestNoMoreHostsThanAllowedAreWorkedOnAtOnce(t *testing.T) {
 	for given, want := range map[int]int32{1: 1, 3: 3, 100: 50, 0: fleet.DefaultParallel, -1: fleet.DefaultParallel} {
 		synctest.Test(t, func(t *testing.T) {
 			var now atomic.Int32
-			results := fleet.Run(t.Context(), hosts(50), given, func(context.Context, host.Host) (int32, error) {
+			results := fleet.Run(t.Context(), hosts(50), fleet.Options{Parallel: given}, func(context.Context, host.Host) (int32, error) {
 				defer now.Add(-1)
 				n := now.Add(1)
 				time.Sleep(time.Second)
@@ -71,7 +71,7 @@ func TestNoMoreHostsThanAllowedAreWorkedOnAtOnce(t *testing.T) {
 func TestNoHostIsBegunOnceTheContextHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	began := 0
-	results := fleet.Run(ctx, hosts(3), 1, func(ctx context.Context, _ host.Host) (int, error) {
+	results := fleet.Run(ctx, hosts(3), fleet.Options{Parallel: 1}, func(ctx context.Context, _ host.Host) (int, error) {
 		began++
 		cancel(davit.ErrInterrupted)
 		return 1, context.Cause(ctx)
@@ -90,18 +90,22 @@ func TestNoHostIsBegunOnceTheContextHasEnded(t *testing.T) {
 }
 
 func TestAPanicReachesTheCallerAfterTheOthersHaveReturned(t *testing.T) {
-	var returned atomic.Int32
-	defer func() {
-		if r := recover(); r != "oh" || returned.Load() != 4 {
-			t.Errorf("recovered %v after %d had returned", r, returned.Load())
-		}
-	}()
-	fleet.Run(t.Context(), hosts(5), 5, func(_ context.Context, h host.Host) (int, error) {
-		if h.Name() == "gpu-0" {
-			panic("oh")
-		}
-		returned.Add(1)
-		return 0, nil
+	synctest.Test(t, func(t *testing.T) {
+		var returned atomic.Int32
+		defer func() {
+			if r := recover(); r != "oh" || returned.Load() != 4 {
+				t.Errorf("recovered %v after %d had returned, want the 4 that were begun", r, returned.Load())
+			}
+		}()
+		fleet.Run(t.Context(), hosts(9), fleet.Options{Parallel: 5}, func(_ context.Context, h host.Host) (int, error) {
+			time.Sleep(time.Second)
+			if h.Name() == "gpu-0" {
+				panic("oh")
+			}
+			time.Sleep(time.Second)
+			returned.Add(1)
+			return 0, nil
+		})
 	})
 }
 

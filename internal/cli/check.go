@@ -72,7 +72,7 @@ func (c *check) Run(ctx context.Context) error {
 		return err
 	}
 	ctx = u.begin(ctx, names(hosts))
-	results := fleet.Run(ctx, hosts, c.Parallel, closing(u, func(ctx context.Context, h host.Host) (davit.Report, error) {
+	results := fleet.Run(ctx, hosts, fleet.Options{Parallel: c.Parallel}, closing(u, func(ctx context.Context, h host.Host) (davit.Report, error) {
 		report, err := davit.Check(ctx, h, o)
 		if err == nil {
 			err = unfit(report)

@@ -108,7 +108,7 @@ func (c *install) Run(ctx context.Context) error {
 		ctx = narrate.WithJob(ctx, c.Job)
 	}
 	ctx = u.begin(ctx, names(hosts))
-	results := fleet.Run(ctx, hosts, c.Parallel, closing(u, func(ctx context.Context, h host.Host) (davit.Receipt, error) {
+	results := fleet.Run(ctx, hosts, fleet.Options{Parallel: c.Parallel}, closing(u, func(ctx context.Context, h host.Host) (davit.Receipt, error) {
 		return davit.Install(ctx, h, o)
 	}))
 	u.end(ctx, fleet.Err(results), receipts(results))

@@ -1,0 +1,96 @@
+package fleet
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/davit-sh/davit/host"
+)
+
+// MaxConnecting is how many hosts with the same gate connect at once. sshd begins to turn clients
+// away when ten are signing in (MaxStartups in sshd_config(5)), and learns a little later than
+// they do that they are in.
+const MaxConnecting = 5
+
+// connectingTime is how long a host that is connecting counts as one that is. By then it is past what it shares
+// with the others, or will never be: those that do not answer hold up nobody behind the same gate.
+const connectingTime = 5 * time.Second
+
+// gate is what several hosts must pass to connect; nil if there is nothing.
+type gate chan struct{}
+
+// gates returns the gate of each host.
+func gates(hosts []host.Host, of func(host.Host) string) []gate {
+	all := make([]gate, len(hosts))
+	if of == nil {
+		return all
+	}
+	named := map[string]gate{}
+	for i, h := range hosts {
+		name := of(h)
+		if name == "" {
+			continue
+		}
+		if named[name] == nil {
+			named[name] = make(gate, MaxConnecting)
+		}
+		all[i] = named[name]
+	}
+	return all
+}
+
+// enter waits until h may connect, or ctx ends. It returns the host to work with and what must be called
+// when that is over; the gate is free for the next as soon as the host is connected.
+func (g gate) enter(ctx context.Context, h host.Host) (_ host.Host, leave func()) {
+	if g == nil {
+		return h, func() {}
+	}
+	select {
+	case g <- struct{}{}:
+	case <-ctx.Done():
+		return h, func() {}
+	}
+	free := sync.OnceFunc(func() { <-g })
+	late := time.AfterFunc(connectingTime, free)
+	leave = func() {
+		late.Stop()
+		free()
+	}
+	return gated{h, leave}, leave
+}
+
+// gated is a host that leaves its gate as soon as it is connected, or is not.
+type gated struct {
+	host.Host
+	leave func()
+}
+
+var _ host.Measured = gated{}
+
+// Connect implements [host.Host].
+func (g gated) Connect(ctx context.Context) error {
+	defer g.leave()
+	return g.Host.Connect(ctx)
+}
+
+// Exec implements [host.Host]; it may connect.
+func (g gated) Exec(ctx context.Context, command string) (host.Process, error) {
+	defer g.leave()
+	return g.Host.Exec(ctx, command)
+}
+
+// Dial implements [host.Host]; it may connect.
+func (g gated) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	defer g.leave()
+	return g.Host.Dial(ctx, network, address)
+}
+
+// RoundTrip implements [host.Measured] where the host does.
+func (g gated) RoundTrip() time.Duration {
+	if m, ok := g.Host.(host.Measured); ok {
+		return m.RoundTrip()
+	}
+	return 0
+}
