@@ -10,12 +10,12 @@ import (
 )
 
 // MaxConnecting is how many hosts with the same gate connect at once. sshd begins to turn clients
-// away when ten are signing in (MaxStartups in sshd_config(5)), and learns a little later than
-// they do that they are in.
+// away when ten are signing in (MaxStartups in sshd_config(5)), and notices a little later than a
+// client that it is in: at worst there are as many again as connect. Eight were seen to be too many.
 const MaxConnecting = 5
 
-// connectingTime is how long a host that is connecting counts as one that is. By then it is past what it shares
-// with the others, or will never be: those that do not answer hold up nobody behind the same gate.
+// connectingTime is how long a host may keep its place at a gate. By then it is past what it
+// shares with the others, or never will be, and hosts that do not answer must not hold up the rest.
 const connectingTime = 5 * time.Second
 
 // gate is what several hosts must pass to connect; nil if there is nothing.
@@ -41,8 +41,8 @@ func gates(hosts []host.Host, of func(host.Host) string) []gate {
 	return all
 }
 
-// enter waits until h may connect, or ctx ends. It returns the host to work with and what must be called
-// when that is over; the gate is free for the next as soon as the host is connected.
+// enter waits until h may connect, or ctx ends. It returns the host to work with, which makes room
+// for the next as soon as it is connected, and what does so if it never connects.
 func (g gate) enter(ctx context.Context, h host.Host) (_ host.Host, leave func()) {
 	if g == nil {
 		return h, func() {}

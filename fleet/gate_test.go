@@ -170,7 +170,7 @@ func TestWhoWaitsAtAGateIsNotBegunAfterAStop(t *testing.T) {
 		results := fleet.Run(quiet(t), fleetBehind(&d, 30, time.Second), fleet.Options{Gate: jump, MaxFailures: fleet.AtMost(0)},
 			func(ctx context.Context, h host.Host) (int, error) {
 				if h.Name() == "gpu-0" {
-					return 0, oh
+					return 0, errOh
 				}
 				return 0, h.Connect(ctx)
 			})
@@ -194,7 +194,7 @@ func TestHostsArePutBackThroughTheirGate(t *testing.T) {
 			func(_ context.Context, h host.Host) (int, error) {
 				if h.Name() == "gpu-19" {
 					time.Sleep(time.Hour) // all others are done by then
-					return 0, oh
+					return 0, errOh
 				}
 				return 0, nil
 			},

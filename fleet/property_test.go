@@ -50,7 +50,7 @@ func drawVoyage(t *rapid.T) *voyage {
 		v.limit = rapid.IntRange(0, 4).Draw(t, "limit")
 		v.o.MaxFailures = fleet.AtMost(v.limit)
 	}
-	outcome := rapid.SampledFrom([]error{nil, nil, nil, oh, host.ErrUnreachable})
+	outcome := rapid.SampledFrom([]error{nil, nil, nil, errOh, host.ErrUnreachable})
 	for i, h := range hosts(n) {
 		// No two end at the same instant: then what comes first is certain.
 		takes := time.Duration(rapid.IntRange(1, 2000).Draw(t, "takes"))*time.Millisecond + time.Duration(1<<i)

@@ -83,7 +83,7 @@ func equal(t *testing.T, what string, got, want []string) {
 	}
 }
 
-var oh = errors.New("oh")
+var errOh = errors.New("oh")
 
 func TestTheOthersAreBegunWhenTheCanaryHasSucceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -142,13 +142,13 @@ func TestARunEndsOnceMoreHostsHaveFailedThanMay(t *testing.T) {
 		begun int
 		why   string
 	}{
-		"none may":              {"0", plan{"gpu-3": oh}, 4, "gpu-3 failed, and none may"},
-		"as many as may":        {"2", plan{"gpu-1": oh, "gpu-9": oh}, 10, ""},
-		"one more":              {"2", plan{"gpu-1": oh, "gpu-3": oh, "gpu-5": oh}, 6, "3 of 10 hosts failed, more than 2 are not allowed"},
-		"a share":               {"10%", plan{"gpu-1": oh, "gpu-3": oh}, 4, "2 of 10 hosts failed, more than 1 are not allowed"},
-		"a share, rounded down": {"19%", plan{"gpu-1": oh, "gpu-3": oh}, 4, "2 of 10 hosts failed, more than 1 are not allowed"},
-		"a share of nothing":    {"9%", plan{"gpu-1": oh}, 2, "gpu-1 failed, and none may"},
-		"all may":               {"100%", plan{"gpu-0": oh, "gpu-1": oh, "gpu-2": oh}, 10, ""},
+		"none may":              {"0", plan{"gpu-3": errOh}, 4, "gpu-3 failed, and none may"},
+		"as many as may":        {"2", plan{"gpu-1": errOh, "gpu-9": errOh}, 10, ""},
+		"one more":              {"2", plan{"gpu-1": errOh, "gpu-3": errOh, "gpu-5": errOh}, 6, "3 of 10 hosts failed, more than 2 are not allowed"},
+		"a share":               {"10%", plan{"gpu-1": errOh, "gpu-3": errOh}, 4, "2 of 10 hosts failed, more than 1 are not allowed"},
+		"a share, rounded down": {"19%", plan{"gpu-1": errOh, "gpu-3": errOh}, 4, "2 of 10 hosts failed, more than 1 are not allowed"},
+		"a share of nothing":    {"9%", plan{"gpu-1": errOh}, 2, "gpu-1 failed, and none may"},
+		"all may":               {"100%", plan{"gpu-0": errOh, "gpu-1": errOh, "gpu-2": errOh}, 10, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			limit, err := fleet.ParseLimit(c.limit)
@@ -186,8 +186,9 @@ func TestHostsThatAreUnderWayAreNotDisturbedByAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results := fleet.Run(quiet(t), hosts(5), fleet.Options{Parallel: 3, MaxFailures: fleet.AtMost(0)},
 			func(ctx context.Context, h host.Host) (string, error) {
+				time.Sleep(time.Second) // all three are under way
 				if h.Name() == "gpu-1" {
-					return "", oh
+					return "", errOh
 				}
 				time.Sleep(time.Minute)
 				return "", ctx.Err()
@@ -222,7 +223,7 @@ func TestOneSlowHostHoldsUpNobody(t *testing.T) {
 func TestAStoppedRunIsPutBackTheLastDoneFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results, happened := goes(t.Context(), 6, fleet.Options{Parallel: 1, MaxFailures: fleet.AtMost(0)},
-			plan{"gpu-3": oh}, plan{"gpu-1": errors.New("it is gone")})
+			plan{"gpu-3": errOh}, plan{"gpu-1": errors.New("it is gone")})
 		equal(t, "what happened", happened[6:], []string{
 			"begin gpu-3", "end gpu-3", "fleet_stopped",
 			"reverting gpu-2", "reverted gpu-2", "reverting gpu-1", "revert_failed gpu-1", "reverting gpu-0", "reverted gpu-0",
@@ -250,7 +251,7 @@ func TestAStoppedRunIsPutBackTheLastDoneFirst(t *testing.T) {
 
 func TestACanaryThatSucceededIsPutBackIfAnotherFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		results, _ := goes(t.Context(), 4, fleet.Options{Canary: 3}, plan{"gpu-1": oh}, nil)
+		results, _ := goes(t.Context(), 4, fleet.Options{Canary: 3}, plan{"gpu-1": errOh}, nil)
 		why := "the canary gpu-1 failed"
 		equal(t, "errors", texts(results), []string{"put back: " + why, "oh", "put back: " + why, "not begun: " + why})
 	})
@@ -261,7 +262,7 @@ func TestNothingIsPutBackIfTheRunWasNotStopped(t *testing.T) {
 		for name, o := range map[string]fleet.Options{
 			"no limit": {}, "a limit that held": {MaxFailures: fleet.AtMost(1)}, "a canary that is well": {Canary: 2},
 		} {
-			results, _ := goes(t.Context(), 4, o, plan{"gpu-3": oh}, nil)
+			results, _ := goes(t.Context(), 4, o, plan{"gpu-3": errOh}, nil)
 			equal(t, name, texts(results), []string{"", "", "", "oh"})
 		}
 	})
@@ -284,7 +285,7 @@ func TestAnInterruptionWhileHostsArePutBackIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(3500*time.Millisecond, func() { cancel(davit.ErrInterrupted) })
-		results, _ := goes(ctx, 3, fleet.Options{Parallel: 1, MaxFailures: fleet.AtMost(0)}, plan{"gpu-2": oh}, nil)
+		results, _ := goes(ctx, 3, fleet.Options{Parallel: 1, MaxFailures: fleet.AtMost(0)}, plan{"gpu-2": errOh}, nil)
 		equal(t, "errors", texts(results), []string{
 			"done, but the run was stopped, and it is not put back: interrupted", "put back: gpu-2 failed, and none may", "oh",
 		})
@@ -303,7 +304,7 @@ func TestAPanicWhileAHostIsPutBackReachesTheCaller(t *testing.T) {
 	fleet.RunOrRevert(quiet(t), hosts(2), fleet.Options{Parallel: 1, MaxFailures: fleet.AtMost(0)},
 		func(_ context.Context, h host.Host) (int, error) {
 			if h.Name() == "gpu-1" {
-				return 0, oh
+				return 0, errOh
 			}
 			return 0, nil
 		},
