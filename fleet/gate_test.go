@@ -150,11 +150,10 @@ func TestHostsThatDoNotAnswerHoldUpNobodyBehindTheirGate(t *testing.T) {
 		all := append(fleetBehind(&d, 10, time.Hour), fleetBehind(&d, 1, time.Second)...)
 		began := time.Now()
 		var reached time.Duration
+		var first sync.Once
 		fleet.Run(t.Context(), all, fleet.Options{Gate: jump}, func(ctx context.Context, h host.Host) (int, error) {
 			err := h.Connect(ctx)
-			if reached == 0 {
-				reached = time.Since(began)
-			}
+			first.Do(func() { reached = time.Since(began) })
 			return 0, err
 		})
 		if reached > 11*time.Second {
@@ -165,14 +164,10 @@ func TestHostsThatDoNotAnswerHoldUpNobodyBehindTheirGate(t *testing.T) {
 
 func TestWhoWaitsAtAGateIsNotBegunAfterAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var d door
-		began := time.Now()
-		results := fleet.Run(quiet(t), fleetBehind(&d, 30, time.Second), fleet.Options{Gate: jump, MaxFailures: fleet.AtMost(0)},
-			func(ctx context.Context, h host.Host) (int, error) {
-				if h.Name() == "gpu-0" {
-					return 0, errOh
-				}
-				return 0, h.Connect(ctx)
+		results := fleet.Run(quiet(t), hosts(30), fleet.Options{Gate: jump, MaxFailures: fleet.AtMost(0)},
+			func(context.Context, host.Host) (int, error) {
+				time.Sleep(time.Second)
+				return 0, errOh
 			})
 		begun := 0
 		for _, r := range results {
@@ -180,8 +175,8 @@ func TestWhoWaitsAtAGateIsNotBegunAfterAStop(t *testing.T) {
 				begun++
 			}
 		}
-		if took := time.Since(began); begun > fleet.MaxConnecting || took > time.Second {
-			t.Errorf("%d were begun, within %v", begun, took)
+		if begun != fleet.MaxConnecting {
+			t.Errorf("%d were begun", begun)
 		}
 	})
 }
