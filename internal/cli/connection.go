@@ -168,8 +168,8 @@ func names(hosts []host.Host) []string {
 // closing returns f, which closes its host afterwards: the number of open connections stays as
 // bounded as that of the hosts that are worked on.
 func closing[T any](u *ui, f func(context.Context, host.Host) (T, error)) func(context.Context, host.Host) (T, error) {
-	return func(ctx context.Context, h host.Host) (T, error) {
-		defer u.hostDone(h.Name())
+	return func(ctx context.Context, h host.Host) (_ T, err error) {
+		defer func() { u.hostDone(h.Name(), err) }()
 		defer h.Close()
 		return f(ctx, h)
 	}

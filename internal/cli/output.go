@@ -5,8 +5,8 @@ package cli
 //     events and nothing else, one a line, the last of which is `end`
 //   - stderr carries what went wrong, when it is over: for each host that failed a block of
 //     error, state and hint
-//   - stderr of a terminal, and nothing else, also shows bars, countdowns and questions; while it
-//     does, every line on that terminal passes above them
+//   - stderr of a terminal, and nothing else, also shows a bar with a countdown, or a table of
+//     several hosts, and questions; while it does, every line on that terminal passes above them
 //   - of several hosts each line names its own, and a summary closes
 //   - --quiet leaves warnings, errors and the result
 //   - how it looks is decided in look.go; what others say is shown, never obeyed
@@ -46,7 +46,7 @@ type ui struct {
 	json   bool
 	quiet  bool
 	screen *screen // stderr's terminal
-	bars   *bars   // nil if there are none
+	drawn  drawing // nil if nothing is
 	out    io.Writer
 	err    io.Writer
 	first  narrate.Sink // gets each event before it is printed; nil if nobody does
@@ -54,6 +54,21 @@ type ui struct {
 	asking  chan struct{} // held while a question is asked
 	ended   chan struct{} // closed when the last event has been printed
 	unwatch func()
+}
+
+// drawing is what is drawn of hosts while they are worked on.
+type drawing interface {
+	narrate.Sink
+	end(host string, err error) // is called when a host is done
+	close()                     // takes it away
+}
+
+// newDrawing returns a bar for one host, and a table for several.
+func newDrawing(s *screen, hosts []string, plain bool) drawing {
+	if len(hosts) > 1 {
+		return newHostTable(s, hosts, plain)
+	}
+	return newBar(s, plain)
 }
 
 func newUI(std Streams, o output) *ui {
@@ -80,8 +95,8 @@ func (u *ui) begin(ctx context.Context, hosts []string) context.Context {
 	}
 	sinks = append(sinks, printer{u.sink(hosts), sync.OnceFunc(func() { close(u.ended) })})
 	if u.Bar {
-		u.bars = newBars(u.screen, len(hosts) > 1, u.Plain)
-		sinks = append(sinks, u.bars)
+		u.drawn = newDrawing(u.screen, hosts, u.Plain)
+		sinks = append(sinks, u.drawn)
 	}
 	u.unwatch = u.sayInterrupted(ctx)
 	return narrate.WithNarrator(ctx, narrate.New(sinks...))
@@ -146,17 +161,17 @@ func (u *ui) sayInterrupted(ctx context.Context) (stop func()) {
 	}
 }
 
-// hostDone takes away the bar of a host.
-func (u *ui) hostDone(name string) {
-	if u.bars != nil {
-		u.bars.end(name)
+// hostDone shows that a host is done, or how it failed.
+func (u *ui) hostDone(name string, err error) {
+	if u.drawn != nil {
+		u.drawn.end(name, err)
 	}
 }
 
 // lastWord is how long a reader of our stdout that is slow has to take the last events.
 const lastWord = 10 * time.Second
 
-// end tells the last event and takes the bars away. Afterwards stdout is the caller's.
+// end tells the last event and takes away what is drawn. Afterwards stdout is the caller's.
 func (u *ui) end(ctx context.Context, err error, results any) {
 	narrate.Finish(ctx, finalState(err), err, results)
 	timer := time.NewTimer(lastWord)
@@ -165,8 +180,8 @@ func (u *ui) end(ctx context.Context, err error, results any) {
 	case <-u.ended:
 	case <-timer.C:
 	}
-	if u.bars != nil {
-		u.bars.close()
+	if u.drawn != nil {
+		u.drawn.close()
 	}
 	u.unwatch()
 }

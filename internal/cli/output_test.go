@@ -90,7 +90,7 @@ func TestLinesAndBarsShareOneTerminal(t *testing.T) {
 	if got := visible(t, w.String()); !strings.HasPrefix(got, "⏱️ Install\n📤 Copying\n") || !strings.Contains(got, "limit in ") {
 		t.Errorf("to be seen:\n%s", got)
 	}
-	u.hostDone("gpu-1")
+	u.hostDone("gpu-1", nil)
 	u.end(ctx, nil, nil)
 	u.print("done")
 	if got := visible(t, w.String()); got != "⏱️ Install\n📤 Copying\ndone\n" {

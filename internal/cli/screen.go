@@ -13,7 +13,7 @@ const (
 	defaultHeight = 24
 )
 
-// screen is a terminal on which lines pass by above a frame that stays: the bars. It is what mpb
+// screen is a terminal on which lines pass by above a frame that stays: a bar, or a table. It is what mpb
 // draws on, and what lines must be written through while it does.
 type screen struct {
 	mu    sync.Mutex
@@ -55,18 +55,18 @@ func (s *screen) show(lines, frame []byte, rows int) error {
 	return err
 }
 
-// ReadFrom takes a row of the next frame.
+// ReadFrom takes a part of the next frame, whole rows of it.
 func (s *screen) ReadFrom(r io.Reader) (int64, error) { return s.next.ReadFrom(r) }
 
-// Flush shows the frame of so many rows that has been read.
-func (s *screen) Flush(rows int) error {
+// Flush shows the frame that has been read. It counts the rows itself: a bar may have several.
+func (s *screen) Flush(int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.next.Reset()
 	if s.shut {
 		return nil
 	}
-	return s.show(nil, s.next.Bytes(), rows)
+	return s.show(nil, s.next.Bytes(), bytes.Count(s.next.Bytes(), []byte("\n")))
 }
 
 // IsTerminal reports true.
