@@ -27,6 +27,8 @@ type order struct {
 	Scope             davit.Scope
 	Timeout           time.Duration
 
+	Run *davit.Run // nil only installs
+
 	OpenSSH bool // reach it with the ssh program
 }
 
@@ -44,7 +46,7 @@ func (o order) carryOut(ctx context.Context) (davit.Receipt, error) {
 		return davit.Receipt{}, err
 	}
 	defer h.Close()
-	return davit.Install(ctx, h, davit.InstallOptions{Binary: o.Binary, Name: o.Name, Dir: o.Dir, Scope: o.Scope, Timeout: o.Timeout})
+	return davit.Install(ctx, h, davit.InstallOptions{Binary: o.Binary, Name: o.Name, Dir: o.Dir, Scope: o.Scope, Timeout: o.Timeout, Run: o.Run})
 }
 
 // to returns o for h as it is reached directly.

@@ -67,7 +67,7 @@ func (v *victim) run(hear func(action string)) error {
 		if action, ok := strings.CutPrefix(in.Text(), victimSays); ok {
 			hear(action)
 		} else if in.Text() != "" {
-			last = in.Text()
+			last += in.Text() + "; "
 		}
 	}
 	var exit *exec.ExitError

@@ -110,8 +110,8 @@ corrupt() {
 	exit
 }
 
-# park keeps what arrived for the next try.
+# park keeps what arrived for the next try, unless it is a release by now: they would be the same file.
 park() {
-	[ -s "$file" ] && mkdir -p "$base/partial" && chmod 0644 "$file" && mv "$file" "$partial" || return
+	[ ! -e "$base/releases/$id/$name" ] && [ -s "$file" ] && mkdir -p "$base/partial" && chmod 0644 "$file" && mv "$file" "$partial" || return
 	later kept "$(($(wc -c <"$partial")))"
 }
