@@ -7,6 +7,8 @@ import (
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/build"
+	"github.com/davit-sh/davit/health"
+	"github.com/davit-sh/davit/service"
 )
 
 // The tags of the fields below say how the manifest and its schema take them:
@@ -140,12 +142,38 @@ type Timeouts struct {
 // the caller reads and adds to Env.
 func (d Daemon) Recipe() build.Recipe {
 	b := d.Build
-	r := build.Recipe{Name: d.Name, Dir: b.Dir, Go: b.Go, Cargo: b.Cargo, Prebuilt: b.Prebuilt}
-	for _, name := range slices.Sorted(maps.Keys(b.Env)) {
-		r.Env = append(r.Env, name+"="+b.Env[name])
-	}
+	r := build.Recipe{Name: d.Name, Dir: b.Dir, Env: assignments(b.Env), Go: b.Go, Cargo: b.Cargo, Prebuilt: b.Prebuilt}
 	if b.Command != "" {
 		r.Command = &build.Command{Run: b.Command, Output: b.Output}
 	}
 	return r
+}
+
+// Spec returns how the daemon is run. It lacks the secrets, which the caller reads and adds.
+func (d Daemon) Spec() service.Spec {
+	s := d.Service
+	return service.Spec{
+		Args: d.Args, Env: assignments(d.Env), User: s.User, WorkingDir: s.WorkingDir, Restart: s.Restart, After: s.After,
+		Limits: s.Limits, Hardening: s.Hardening, Lines: s.Lines,
+	}
+}
+
+// HealthCheck returns how to see that the daemon serves; nil if nothing was said.
+func (d Daemon) HealthCheck() *health.Check {
+	if d.Health == nil {
+		return nil
+	}
+	h := *d.Health
+	return &health.Check{
+		HTTP: h.HTTP, TCP: h.TCP, Command: h.Command, Status: h.Status, Match: h.Match, Interval: h.Interval, Timeout: h.Timeout,
+	}
+}
+
+// assignments returns NAME=value of each variable, by name.
+func assignments(env map[string]string) []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		all = append(all, name+"="+env[name])
+	}
+	return all
 }

@@ -48,13 +48,15 @@ func newRoot(std Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "davit",
 		Short: "Install daemons on machines that you reach with ssh",
-		Long: `Davit puts your own executable on your machines over plain SSH: built, sent, verified and
-switched to, inside a hard time limit, with every step told as it happens.`,
+		Long: `Davit puts your own executable on your machines over plain SSH: built, sent, verified, switched
+to and kept running, inside a hard time limit, with every step told as it happens.`,
 		Example: `  davit demo                              see it work, on this machine alone
   davit check me@gpu-1                    what is there, and what would be in the way
   davit install ./worker me@gpu-1 gpu-2   put it there, side by side
   davit init                              describe the daemons of a source tree in davit.yaml
-  davit install worker me@gpu-1           build it for that machine, and put it there`,
+  davit install worker me@gpu-1 --start   build it for that machine, put it there, and run it
+  davit status worker me@gpu-1            how it is; davit logs worker me@gpu-1 -f what it says
+  davit rollback worker me@gpu-1          back to the release before`,
 		Version:                    ownBuildInfo().String(),
 		SilenceUsage:               true,
 		SilenceErrors:              true,
@@ -64,7 +66,9 @@ switched to, inside a hard time limit, with every step told as it happens.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(newInstall(std), newBuild(std), newCheck(std), newInit(std), newHosts(std), newDaemons(std), newSchema(std), newDemo(std), newVersion(std), newCompletion(std))
+	root.AddCommand(newInstall(std), newRebuild(std), newStart(std), newRestart(std), newStop(std), newRollback(std), newUninstall(std))
+	root.AddCommand(newStatus(std), newLogs(std), newReleases(std), newHistory(std))
+	root.AddCommand(newBuild(std), newCheck(std), newInit(std), newHosts(std), newDaemons(std), newSchema(std), newDemo(std), newVersion(std), newCompletion(std))
 	return root
 }
 

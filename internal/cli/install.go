@@ -28,48 +28,62 @@ type install struct {
 	Timeout time.Duration
 	Job     string
 	DryRun  bool
+	Start   bool
+	running
 
+	verb string                 // install or rebuild
 	said func(flag string) bool // whether the user gave it
 }
 
 func newInstall(std Streams) *cobra.Command {
-	c := &install{std: std}
+	c := &install{std: std, verb: "install"}
 	cmd := &cobra.Command{
 		Use:   "install DAEMON|BINARY [HOST...]",
 		Short: "Build a daemon, or take an executable, put it on hosts and make it the current release",
 		Long: `Install builds the daemon for each host's platform, sends it, verifies it on the host and switches to it, all
 of it inside the time limit. After any failure the host runs exactly what it ran before.
 
+With --start it runs afterwards, and that it serves is part of the install.
+
 DAEMON is one of ` + manifest.FileName + ` ("davit init" writes one). What has a slash in it is BINARY, the path of an
 executable: ./worker. HOST is what ssh takes (user@name, user@name:port, ssh://…, an alias of ssh_config), a host of the
 manifest, @label=value for those that have that label, or local for this machine. A daemon may say itself where it runs.
 Several hosts are worked on side by side, each within a limit of its own; a daemon is built once for each platform.`,
 		Example: `  davit install worker me@gpu-1
-  davit install worker @rack=a
+  davit install worker @rack=a --start
   davit install worker --all
   davit install ./worker me@gpu-1
   davit install ./build/worker-linux --name worker me@gpu-1 me@gpu-2
   davit install ./worker me@gpu-1 --dry-run`,
-		Args: c.args,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c.said = cmd.Flags().Changed
-			return c.Run(cmd.Context())
-		},
+	}
+	c.command(cmd, davit.DefaultInstallTimeout)
+	return cmd
+}
+
+// command makes cmd the command, limit being the default of its limit.
+func (c *install) command(cmd *cobra.Command, limit time.Duration) {
+	cmd.Args = c.args
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c.said = cmd.Flags().Changed
+		return c.Run(cmd.Context())
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&c.Binary, "binary", "", "`FILE` to install as DAEMON; nothing is built")
-	f.BoolVar(&c.All, "all", false, "install on all hosts of the manifest")
+	if !c.Start {
+		f.BoolVar(&c.Start, "start", false, "have it run afterwards, whether it ran before or not")
+	}
+	c.running.flags(f)
+	f.BoolVar(&c.All, "all", false, c.verb+" on all hosts of the manifest")
 	c.project.flags(f)
 	f.StringVar(&c.Name, "name", "", "`NAME` of the daemon; the base name of BINARY unless given")
-	f.DurationVar(&c.Timeout, "timeout", davit.DefaultInstallTimeout, "hard time limit for each host, build and all; the manifest may say another")
+	f.DurationVar(&c.Timeout, "timeout", limit, "hard time limit for each host, build and all; the manifest may say another")
 	f.StringVar(&c.Scope, "scope", string(davit.User), "`WHOM` to install for: user, or system (through sudo or doas)")
 	f.StringVar(&c.Dir, "dir", "", "`DIRECTORY` on the host that holds releases, in place of ~/.local/share/davit or /opt/davit")
 	f.BoolVar(&c.DryRun, "dry-run", false, "print what would be done, and the very scripts, and connect to nobody")
 	f.StringVar(&c.Job, "job", "", "`ID` of the job that the events belong to")
 	c.connection.flags(f)
 	c.output.flags(f)
-	return cmd
 }
 
 func (c *install) args(cmd *cobra.Command, args []string) error {
@@ -107,8 +121,12 @@ func (c *install) Run(ctx context.Context) error {
 	if c.Job != "" {
 		ctx = narrate.WithJob(ctx, c.Job)
 	}
+	hosts = c.renewable(hosts, c.manifest, u.ask())
 	ctx = u.begin(ctx, names(hosts))
 	results := fleet.Run(ctx, hosts, fleet.Options{Parallel: c.Parallel}, closing(u, func(ctx context.Context, h host.Host) (davit.Receipt, error) {
+		if c.verb == rebuildVerb {
+			return davit.Rebuild(ctx, h, o)
+		}
 		return davit.Install(ctx, h, o)
 	}))
 	u.end(ctx, fleet.Err(results), receipts(results))
@@ -129,9 +147,10 @@ func (c *install) options(ctx context.Context) (context.Context, davit.InstallOp
 			return ctx, o, usagef("leave one of them out", "%s and --binary both name an executable", c.What)
 		}
 		if len(c.Hosts) == 0 && !c.All {
-			return ctx, o, usagef("davit install --help tells how it is used", "name an executable and at least one host")
+			return ctx, o, usagef("davit "+c.verb+" --help tells how it is used", "name an executable and at least one host")
 		}
-		return ctx, o, nil
+		ctx, err := c.runs(ctx, &o, nil)
+		return ctx, o, err
 	}
 	if c.Name != "" {
 		return ctx, o, usagef("leave it out", "--name is for an executable; the daemon has its name")
@@ -148,8 +167,11 @@ func (c *install) options(ctx context.Context) (context.Context, davit.InstallOp
 	if !c.said("dir") {
 		o.Dir = d.Dir
 	}
-	if !c.said("timeout") && d.Timeouts.Install > 0 {
-		o.Timeout = d.Timeouts.Install
+	if own := c.limit(d.Timeouts); !c.said("timeout") && own > 0 {
+		o.Timeout = own
+	}
+	if ctx, err = c.runs(ctx, &o, &d); err != nil {
+		return ctx, o, err
 	}
 	if c.Binary != "" {
 		o.Binary = c.Binary
@@ -157,6 +179,29 @@ func (c *install) options(ctx context.Context) (context.Context, davit.InstallOp
 	}
 	ctx, o.Build, err = builder(ctx, d)
 	return ctx, o, err
+}
+
+// runs says in o how the daemon d, nil for one of no manifest, is run afterwards, if it is to.
+func (c *install) runs(ctx context.Context, o *davit.InstallOptions, d *manifest.Daemon) (context.Context, error) {
+	if !c.Start {
+		for _, flag := range []string{"service", "adopt", "confirm"} {
+			if c.said(flag) {
+				return ctx, usagef("say --start, too", "--%s is about how the daemon is started, and it is not", flag)
+			}
+		}
+		return ctx, nil
+	}
+	ctx, run, err := c.run(ctx, d, c.DryRun)
+	o.Run = &run
+	return ctx, err
+}
+
+// limit returns the one of the manifest's limits that is the command's.
+func (c *install) limit(t manifest.Timeouts) time.Duration {
+	if c.verb == rebuildVerb {
+		return t.Rebuild
+	}
+	return t.Install
 }
 
 // daemon returns the daemon that is named, and fills in its hosts if none are.

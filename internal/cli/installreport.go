@@ -39,8 +39,8 @@ func ending(u *ui, r davit.Receipt) []string {
 		{"run it", r.Link},
 		{"file", r.Path},
 		{"sent", sent(r)},
-		{"took", took(r.Seconds) + steps(r.Steps)},
 	}
+	rows = append(append(rows, serving(r)...), []string{"took", took(r.Seconds) + steps(r.Steps)})
 	if r.Build != nil {
 		rows = append(rows, []string{"built", howBuiltIn(*r.Build)})
 	}
@@ -90,28 +90,16 @@ func indent(lines []string) []string {
 // summary is the end of an install on several hosts.
 func summary(results []fleet.Result[davit.Receipt]) []string {
 	rows := [][]string{{"HOST", "RESULT", "RELEASE", "SENT", "TIME"}}
-	outcomes, failed := map[davit.Outcome]int{}, 0
 	for _, r := range results {
 		if r.Err != nil {
-			failed++
 			rows = append(rows, []string{r.Host, "failed", "-", "-", "-", fmt.Sprintf("(exit code %d)", davit.ExitCode(r.Err))})
 			continue
 		}
-		outcomes[r.Value.Outcome]++
 		rows = append(rows, []string{
 			r.Host, string(r.Value.Outcome), short(r.Value.Release), narrate.Bytes(r.Value.Sent), took(r.Value.Seconds),
 		})
 	}
-	var totals []string
-	for _, outcome := range []davit.Outcome{davit.Installed, davit.UpToDate, davit.Restored} {
-		if n := outcomes[outcome]; n > 0 {
-			totals = append(totals, fmt.Sprintf("%d %s", n, outcome))
-		}
-	}
-	if failed > 0 {
-		totals = append(totals, fmt.Sprintf("%d failed", failed))
-	}
-	return append(table(rows), count(len(results), "host")+": "+strings.Join(totals, ", "))
+	return append(table(rows), totals(results))
 }
 
 // printPlan prints what would be done, to people or, with --json, as one object.

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/davit-sh/davit"
+	"github.com/davit-sh/davit/fleet"
+)
+
+// reportLife prints how it went: what failed, then a closing or a summary.
+func reportLife(u *ui, results []fleet.Result[davit.Receipt]) {
+	printFailures(u, results)
+	switch {
+	case len(results) > 1:
+		u.print(append([]string{""}, lifeSummary(results)...)...)
+	case len(results) == 1 && results[0].Err == nil:
+		u.print(lifeEnding(u, results[0].Value)...)
+	}
+}
+
+// lifeEnding is the end of an operation on one host. That it is done was told already, unless quiet.
+func lifeEnding(u *ui, r davit.Receipt) []string {
+	if u.quiet {
+		text := fmt.Sprintf("%s %s on %s", r.Daemon, r.Outcome, r.Host)
+		if r.State == davit.StateRunning {
+			text += fmt.Sprintf(": release %s, pid %d", short(r.Release), r.PID)
+		}
+		return []string{text}
+	}
+	rows := serving(r)
+	if r.State != davit.StateAbsent && r.Release != "" {
+		rows = append(rows, []string{"release", short(r.Release)})
+	}
+	return indent(table(append(rows, []string{"took", took(r.Seconds) + steps(r.Steps)})))
+}
+
+// serving are the rows that say how the daemon runs, none if that was not touched.
+func serving(r davit.Receipt) [][]string {
+	var rows [][]string
+	if r.Service != "" {
+		rows = append(rows, []string{"service", r.Service + ", " + string(r.State)})
+	}
+	if r.PID > 0 {
+		rows = append(rows, []string{"pid", fmt.Sprint(r.PID)})
+	}
+	if r.Health != "" {
+		rows = append(rows, []string{"health", string(r.Health)})
+	}
+	return rows
+}
+
+// lifeSummary is the end of an operation on several hosts.
+func lifeSummary(results []fleet.Result[davit.Receipt]) []string {
+	rows := [][]string{{"HOST", "RESULT", "RELEASE", "STATE", "TIME"}}
+	for _, r := range results {
+		if r.Err != nil {
+			rows = append(rows, []string{r.Host, "failed", "-", "-", "-", fmt.Sprintf("(exit code %d)", davit.ExitCode(r.Err))})
+			continue
+		}
+		v := r.Value
+		rows = append(rows, []string{r.Host, string(v.Outcome), orDash(short(v.Release)), orDash(string(v.State)), took(v.Seconds)})
+	}
+	return append(table(rows), totals(results))
+}
+
+// totals says how many hosts came to what, in the order of their first: "3 hosts: 2 started, 1 failed".
+func totals(results []fleet.Result[davit.Receipt]) string {
+	var order []davit.Outcome
+	number := map[davit.Outcome]int{}
+	failed := 0
+	for _, r := range results {
+		if r.Err != nil {
+			failed++
+			continue
+		}
+		if number[r.Value.Outcome] == 0 {
+			order = append(order, r.Value.Outcome)
+		}
+		number[r.Value.Outcome]++
+	}
+	var all []string
+	for _, outcome := range order {
+		all = append(all, fmt.Sprintf("%d %s", number[outcome], outcome))
+	}
+	if failed > 0 {
+		all = append(all, fmt.Sprintf("%d failed", failed))
+	}
+	return count(len(results), "host") + ": " + strings.Join(all, ", ")
+}
