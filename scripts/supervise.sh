@@ -140,7 +140,8 @@ supervise() {
 	daemon='' stopping='' sweeping='' logger='' starts=''
 	rm -f "$run/stop" "$run/ended" "$run/daemon" "$run/pipe"
 	trap 'asked' TERM
-	trap '' HUP INT QUIT PIPE
+	trap : HUP INT QUIT # not '', which the daemon would inherit
+	trap '' PIPE
 	DAVIT_SUPERVISOR=$$.$(birth $$). # by this all that it starts is known
 	export DAVIT_SUPERVISOR
 	cd / || exit
@@ -189,7 +190,8 @@ launch() {
 	# shellcheck disable=SC1091 # it is on the host
 	[ ! -e "$base/pending" ] || (. "$base/pending") 5>&-
 	if [ -z "$logger" ] || [ -z "$(birth "$logger")" ]; then
-		keep_log <"$run/pipe" 5>&- &
+		# Redirections of a function would have its shell keep what they replace, and with that the pipe open.
+		(exec <"$run/pipe" 5>&- && keep_log) &
 		logger=$!
 	fi
 	starts="$starts $(date +%s)"
