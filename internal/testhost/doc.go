@@ -19,6 +19,17 @@
 //	wan := testhost.NewWAN(t, testhost.Link{Latency: 25 * time.Millisecond})
 //	far := testhost.Start(t, testhost.Beyond(wan))
 //
+// A machine is for what those lack: an init system that starts services, keeps its log, reboots, and loses
+// power. It is a Debian in a container, with nothing of the computer's own but its kernel:
+//
+//	m := testhost.Boot(t, testhost.Systemd)                       // or testhost.OpenRC
+//	m.Run("loginctl enable-linger me")                            // as root
+//	me := m.Login("me")                                           // a host like those above
+//	m.Reboot()
+//
+// It takes half a second to boot, and needs root, systemd-nspawn and debootstrap. The only network it
+// has is loopback; nobody can ask for lingering but root; limits on memory are not to be tried there.
+//
 // Everything is gone with the test, also when the test binary is killed: each host has a keeper,
 // a process that holds all of the host's processes and ends with its standard input.
 //

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,9 @@ func contained(command ...string) error {
 	cmd := exec.Command("unshare", words...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	cmd.SysProcAttr = ownSession()
+	cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
+	runtime.LockOSThread() // it is that thread's death that counts
+	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %w: %s", command, err, out)
 	}

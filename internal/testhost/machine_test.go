@@ -108,7 +108,9 @@ func TestAUserManagerOutlivesTheLogin(t *testing.T) {
 		t.Error("me may linger without being allowed to")
 	}
 	me.Run(unit)
-	testhost.Eventually(t, "the unit ends with the login", func() bool { return len(me.Processes("sleep")) == 0 })
+	workers := func(n int) func() bool { return func() bool { return len(me.Processes("sleep")) == n } }
+	testhost.Eventually(t, "the unit runs", workers(1))
+	testhost.Eventually(t, "the unit ends with the login", workers(0))
 
 	m.Run("loginctl enable-linger me")
 	me.Run("systemctl --user start worker")
@@ -121,7 +123,7 @@ func TestAUserManagerOutlivesTheLogin(t *testing.T) {
 	}
 
 	m.Reboot()
-	testhost.Eventually(t, "the unit runs again", func() bool { return len(me.Processes("sleep")) == 1 })
+	testhost.Eventually(t, "the unit runs again", workers(1))
 	testhost.Eventually(t, "the journal has a third line", func() bool { return lines() == 3 })
 	if got := me.Run("systemctl --user is-active worker"); got != "active\n" {
 		t.Errorf("after the reboot the unit is %q", got)
@@ -179,6 +181,13 @@ func TestAMachineWithoutSSHDRefusesConnections(t *testing.T) {
 	})
 	testhost.Eventually(t, "sshd is back", func() bool { _, err := me.Try("true"); return err == nil })
 	client := dial(t, me)
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Run("true"); err != nil { // until then sshd has processes to start
+		t.Fatal(err)
+	}
 	testhost.Eventually(t, "the connection is counted", func() bool { return me.Connections() == 1 })
 	me.DropConnections()
 	if err := client.Wait(); err == nil {
