@@ -107,14 +107,18 @@ func TestAUserManagerOutlivesTheLogin(t *testing.T) {
 	if _, err := me.Try("loginctl enable-linger"); err == nil {
 		t.Error("me may linger without being allowed to")
 	}
+	stay := dial(t, me)
 	me.Run(unit)
 	workers := func(n int) func() bool { return func() bool { return len(me.Processes("sleep")) == n } }
 	testhost.Eventually(t, "the unit runs", workers(1))
-	testhost.Eventually(t, "the unit ends with the login", workers(0))
+	stay.Close()
+	testhost.Eventually(t, "the unit ends with the last login", workers(0))
 
 	m.Run("loginctl enable-linger me")
 	me.Run("systemctl --user start worker")
-	lines := func() int { return strings.Count(me.Run("journalctl --user --unit worker --output cat"), "worker is up\n") }
+	lines := func() int {
+		return strings.Count(me.Run("journalctl --user --unit worker --output cat"), "worker is up\n")
+	}
 	testhost.Eventually(t, "the journal has a second line", func() bool { return lines() == 2 })
 	testhost.Eventually(t, "everybody has left", func() bool { return me.Connections() == 0 })
 	time.Sleep(500 * time.Millisecond) // for what should not happen
@@ -259,7 +263,8 @@ pidfile=/run/worker.pid
 chmod 755 /etc/init.d/worker
 rc-update add worker default
 rc-service worker start`)
-	if got := m.Run("rc-service worker status; cat /proc/1/comm"); !strings.Contains(got, "started") || !strings.HasSuffix(got, "init\n") {
+	got := m.Run("rc-service worker status; cat /proc/1/comm")
+	if !strings.Contains(got, "started") || !strings.HasSuffix(got, "init\n") {
 		t.Errorf("got %q", got)
 	}
 	working := func() bool { return len(me.Processes("sleep")) == 1 }
