@@ -1,6 +1,5 @@
 # openrc.sh: a service as a script of OpenRC's runlevel default. Given: what service.sh was.
 
-openrc_script=/etc/init.d/$name
 openrc_state=/run/openrc
 
 # openrc COMMAND... must not read what is for us, and what it starts must hold neither our output nor the lock.
@@ -8,28 +7,31 @@ openrc() { "$@" </dev/null 3>&- 9>&-; }
 
 openrc_fits() {
 	why=
-	if [ ! -d "$openrc_state" ] || ! has rc-service; then
+	if [ ! -d "$openrc_state" ]; then
 		why="OpenRC does not run on this host"
 	elif [ "$scope" != system ]; then
 		why="OpenRC keeps services of the system only: use --scope system, or --service process"
+	elif ! has rc-service || ! has supervise-daemon; then
+		why="this OpenRC has no supervise-daemon"
 	fi
 	[ -z "$why" ]
 }
 
 openrc_ready() { :; }
 
-openrc_file() { file=$openrc_script; }
+openrc_file() { file=/etc/init.d/$name; }
 
 openrc_put() {
-	if ! why=$({ cat "$1/unit" >"$openrc_script.davit" && chmod 0755 "$openrc_script.davit" &&
-		mv -f "$openrc_script.davit" "$openrc_script"; } 2>&1); then
-		rm -f "$openrc_script.davit"
-		why="cannot write $openrc_script: ${why##*: }"
+	if ! why=$({ cat "$1/unit" >"/etc/init.d/$name.davit" && chmod 0755 "/etc/init.d/$name.davit" &&
+		mv -f "/etc/init.d/$name.davit" "/etc/init.d/$name"; } 2>&1); then
+		rm -f "/etc/init.d/$name.davit"
+		why="cannot write /etc/init.d/$name: ${why##*: }"
 		return 1
 	fi
+	chmod 0711 "$svc" # whom the daemon runs as opens the log
 	[ ! -L "/etc/runlevels/default/$name" ] || return 0
 	why=$(openrc rc-update -q add "$name" default 2>&1) && return
-	why="OpenRC does not take $openrc_script: $(openrc_said "$why")"
+	why="OpenRC does not take /etc/init.d/$name: $(openrc_said "$why")"
 	return 1
 }
 
@@ -41,12 +43,11 @@ openrc_said() {
 }
 
 openrc_drop() {
-	rm -f "$openrc_script.davit"
-	if [ -e "$openrc_script" ] && is_ours "$openrc_script"; then
+	rm -f "/etc/init.d/$name.davit"
+	if [ -e "/etc/init.d/$name" ] && is_ours "/etc/init.d/$name"; then
 		openrc rc-update -q del "$name" default >/dev/null 2>&1
-		rm -f "$openrc_script" "/run/$name.pid"
+		rm -f "/etc/init.d/$name" "/run/$name.pid" "/run/$name.davit"
 	fi
-	rm -f "$svc/log" "$svc/log.1"
 }
 
 openrc_start() {
@@ -56,24 +57,31 @@ openrc_start() {
 	if [ -L "$openrc_state/started/$name" ]; then
 		openrc rc-service -q "$name" stop >/dev/null 2>&1 || openrc rc-service -q "$name" zap >/dev/null 2>&1
 	fi
-	rm -f "$openrc_state/options/$name/child_pid"
 	# What it starts may hold its output for ever.
 	openrc rc-service -q "$name" start >"$svc/said" 2>&1
 	started=$?
 	said=$(cat "$svc/said")
 	rm -f "$svc/said"
-	[ "$started" -ne 0 ] || return 0
-	why=$(openrc_said "$said")
-	return 1
+	if [ "$started" -ne 0 ]; then
+		why=$(openrc_said "$said")
+		return 1
+	fi
+	# Its supervisor is there a little before it is.
+	tries=20
+	while openrc_look && [ "$state" = running ] && [ -z "$pid" ] && [ "$tries" -gt 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.1 2>/dev/null || sleep 1
+	done
 }
 
 openrc_stop() {
 	openrc_look
-	[ -e "$openrc_script" ] && [ -L "$openrc_state/started/$name" ] || return 0
+	rm -f "/run/$name.davit" # also if it fell, and OpenRC has it for stopped
+	[ -e "/etc/init.d/$name" ] && [ -L "$openrc_state/started/$name" ] || return 0
 	# The script has a limit of its own, which may be another.
 	{
-		trap 'kill $!' TERM
 		sleep "$1" &
+		trap 'kill $!' TERM
 		wait $! && [ -n "$pid" ] && openrc_kill KILL "$pid"
 	} >/dev/null 2>&1 3>&- &
 	clock=$!
@@ -97,21 +105,38 @@ openrc_kill() {
 
 openrc_look() {
 	state=stopped pid='' why=''
-	[ -L "$openrc_state/started/$name" ] || return 0
-	for place in "$openrc_state/options/$name/child_pid" "/run/$name.pid"; do
-		[ -n "$pid" ] || [ ! -f "$place" ] || read -r pid <"$place" || :
-	done
-	if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then
+	[ -f "/run/$name.davit" ] || return 0 # it was not started, or was stopped
+	read -r how <"/run/$name.davit"
+	supervisor=
+	[ ! -f "/run/$name.pid" ] || read -r supervisor <"/run/$name.pid" || :
+	pid=$supervisor
+	if [ "$how" = supervised ]; then
+		pid=
+		[ ! -f "$openrc_state/options/$name/child_pid" ] || read -r pid <"$openrc_state/options/$name/child_pid" || :
+	fi
+	if [ -d "/proc/${pid:-${supervisor:-none}}" ]; then
 		state=running
 		return
 	fi
-	state=failed pid=
-	why="it ended, and is not started any more: the system's log says how"
-	[ -f "/run/$name.pid" ] && read -r supervisor <"/run/$name.pid" && [ -d "/proc/$supervisor" ] || return 0
-	why="it ended, and is started again: the system's log says how"
+	state=failed
+	if [ -n "$pid" ] && [ -d "/proc/${supervisor:-none}" ]; then
+		why="it ended, and is started again: the system's log says how"
+	else
+		why="it ended, and is not started any more: the system's log says how"
+	fi
+	pid=
 }
 
-openrc_log() { tail -n "$1" "$svc/log" 2>/dev/null || :; }
+openrc_log() {
+	openrc_timeless "${2-}" || return
+	tail -n "$1" "$svc/log" 2>/dev/null || :
+}
 
-# openrc_follow prints all that follows; its lines have no times, and so SINCE has no meaning.
-openrc_follow() { tail -n "$1" -F "$svc/log" 2>/dev/null; }
+openrc_follow() { openrc_timeless "${2-}" && tail -n "$1" -F "$svc/log" 2>/dev/null; }
+
+# openrc_timeless SINCE is true if no time is asked for.
+openrc_timeless() {
+	[ -n "$1" ] || return 0
+	why="a log of OpenRC has no times: ask for a number of lines"
+	return 1
+}

@@ -33,6 +33,9 @@ const DefaultStopTimeout = 10 * time.Second
 
 // Spec says how a daemon is run. The zero value runs it without arguments, as who signed in, or as root
 // in the system's scope, and starts it again when it fails.
+//
+// A limit is a number, "unlimited", or two of these with a colon between them, for the soft and the hard one. Sizes
+// are in bytes and may end in K, M, G or T.
 type Spec struct {
 	Args       []string          // after its own name
 	Env        []string          // NAME=value
@@ -41,9 +44,9 @@ type Spec struct {
 	WorkingDir string            // absolute, or below ~/; the home of whom it runs as if empty
 	Restart    string            // OnFailure if empty
 	After      []string          // names of services that are started before it, as the kind knows them
-	Limits     map[string]string // resource limits by the names of ulimit's long forms: nofile, core, nproc
+	Limits     map[string]string // by the names of ulimit: nofile, core, nproc; see below
 	Hardening  map[string]string // directives of systemd by name, in place of the defaults; "" leaves one out
-	Lines      []string          // added to the description as they are
+	Lines      []string          // added to the description as they are, where they win: with systemd, to [Service]
 	Stop       time.Duration     // after it was asked to end until it is killed; DefaultStopTimeout if 0
 }
 
@@ -88,5 +91,7 @@ func Define(k Kind, s Spec, p Place) (Definition, error) {
 // definers make the definition of each kind, of a Spec that is valid and has nothing left open.
 var definers = map[Kind]func(Spec, Place) (Definition, error){
 	Systemd: defineSystemd,
+	OpenRC:  defineOpenRC,
+	Launchd: defineLaunchd,
 	Process: defineProcess,
 }

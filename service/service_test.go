@@ -13,19 +13,28 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// full is a Spec that has everything, with values that a careless quoter would trip over.
-var full = Spec{
-	Args:       []string{"-addr", ":8080", "", "it's 100% \"$HOME\"\n", `a\b;`, ";"},
-	Env:        []string{"GREETING=it's \"$HOME\" `id` \\", "LINES=a\nb\n"},
-	Secrets:    []string{"TOKEN=hunter2"},
-	User:       "me",
-	WorkingDir: "/srv/it's 100% data",
-	Restart:    Always,
-	After:      []string{"postgresql"},
-	Limits:     map[string]string{"nofile": "65536", "core": "0", "memlock": "unlimited", "stack": "8M:unlimited"},
-	Hardening:  map[string]string{"PrivateTmp": "", "UMask": "0027", "ProtectSystem": "strict"},
-	Lines:      []string{"Nice=5"},
-	Stop:       30 * time.Second,
+// full is a Spec that has everything, as far as the kind can have it, with values that a careless quoter would trip over.
+func full(kind Kind) Spec {
+	s := Spec{
+		Args:       []string{"-addr", ":8080", "", "it's 100% \"$HOME\"\n", `a\b;`, ";"},
+		Env:        []string{"GREETING=it's \"$HOME\" `id` \\", "LINES=a\nb\n"},
+		Secrets:    []string{"TOKEN=hunter2"},
+		User:       "me",
+		WorkingDir: "/srv/it's 100% data",
+		Restart:    Always,
+		After:      []string{"postgresql"},
+		Limits:     map[string]string{"nofile": "65536", "core": "0", "memlock": "unlimited", "stack": "8M:unlimited"},
+		Hardening:  map[string]string{"PrivateTmp": "", "UMask": "0027", "ProtectSystem": "strict"},
+		Lines:      []string{"Nice=5"},
+		Stop:       30 * time.Second,
+	}
+	if kind != Systemd {
+		s.Hardening = nil
+	}
+	if kind == Launchd {
+		s.After, s.Lines = nil, []string{"<key>Nice</key>", "<integer>5</integer>"}
+	}
+	return s
 }
 
 // places are those that a definition may be for.
@@ -40,7 +49,7 @@ func places() map[string]Place {
 func testGolden(t *testing.T, kind Kind, scopes ...string) {
 	t.Helper()
 	for _, scope := range scopes {
-		for wishes, spec := range map[string]Spec{"plain": {}, "full": full} {
+		for wishes, spec := range map[string]Spec{"plain": {}, "full": full(kind)} {
 			d, err := Define(kind, spec, places()[scope])
 			if err != nil {
 				t.Fatal(err)
@@ -111,5 +120,15 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 	}.test(t, Systemd, "system")
 	if _, err := Define("upstart", Spec{}, Place{}); err == nil {
 		t.Error("a kind that there is not")
+	}
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -12,11 +12,10 @@ import (
 )
 
 var (
-	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	userName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@\\-]*\$?$`)
-	limitName = regexp.MustCompile(`^[a-z]+$`)
-	// K, M and G are of what is counted in bytes.
-	limitValue = regexp.MustCompile(`^(\d+[KMG]?|unlimited)(:(\d+[KMG]?|unlimited))?$`)
+	envName    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	userName   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@\\-]*\$?$`)
+	limitName  = regexp.MustCompile(`^[a-z]+$`)
+	limitValue = regexp.MustCompile(`^(\d+[KMGT]?|unlimited|infinity)(:(\d+[KMGT]?|unlimited|infinity))?$`)
 	directive  = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 )
 

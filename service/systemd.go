@@ -70,6 +70,7 @@ func defineSystemd(s Spec, p Place) (Definition, error) {
 	write(after...)
 	write("StartLimitIntervalSec=60", "StartLimitBurst=5", "", "[Service]", "Type=exec")
 	write("ExecStartPre="+guardOfSystemd(p), "ExecStart="+command)
+	write("SyslogIdentifier=" + p.Name)
 	write(s.systemdPlace(p)...)
 	write("EnvironmentFile="+globless(specifierless(p.Base+"/service/env")), "Restart="+s.Restart, "RestartSec=1")
 	write(fmt.Sprintf("TimeoutStopSec=%dms", s.Stop.Milliseconds()))

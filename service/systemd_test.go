@@ -21,7 +21,7 @@ func TestSystemdTakesOurUnits(t *testing.T) {
 	t.Parallel()
 	analyze := testhost.Need(t, "systemd-analyze")
 	for scope, place := range places() {
-		for wishes, spec := range map[string]Spec{"plain": {}, "full": full} {
+		for wishes, spec := range map[string]Spec{"plain": {}, "full": full(Systemd)} {
 			dir := t.TempDir()
 			place.Base = filepath.Join(dir, `it's 100% "here"`, "worker")
 			program := filepath.Join(place.Base, "current", "worker")
