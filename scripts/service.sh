@@ -13,6 +13,9 @@
 #	KIND_look          says in state running, stopped or failed; in pid its process, in why what ended it
 #	KIND_log LINES SINCE     prints the last lines of its log, none from before since, which may be "" or missing
 #	KIND_follow LINES SINCE  prints those and all that follow; since a time that the kind knows, or ""
+#
+# Where a log cannot be read, or has no times, the last two say so in why. A file for a kind's own purposes is in
+# service/ below the daemon's directory. Their functions take name and base as they are when they are called.
 
 kinds="systemd openrc launchd process"
 svc=$base/service # kind, unit and env of the service that is in force; what a kind keeps besides

@@ -5,7 +5,6 @@ case $scope in
 system) systemd_dir=/etc/systemd/system ;;
 *) systemd_dir=$HOME/.config/systemd/user ;;
 esac
-systemd_unit=$name.service
 
 # systemd WORD... is systemctl of the scope. What the environment says of the manager may be another
 # user's (su), or not be there (sshd without PAM). It must not read what is for us.
@@ -62,40 +61,40 @@ systemd_ready() {
 
 # systemd_file says another place if a unit of this name is there already, which ours would hide.
 systemd_file() {
-	file=$systemd_dir/$systemd_unit
+	file=$systemd_dir/$name.service
 	[ ! -e "$file" ] && [ ! -L "$file" ] || return 0
-	shown=$newline$(systemd show -p FragmentPath "$systemd_unit" 2>/dev/null)
+	shown=$newline$(systemd show -p FragmentPath "$name.service" 2>/dev/null)
 	property FragmentPath
 	[ -z "$value" ] || file=$value
 }
 
 systemd_put() {
 	if ! why=$({ mkdir -p "$systemd_dir" && cat "$1/unit" >"$systemd_dir/.$name.davit" &&
-		mv -f "$systemd_dir/.$name.davit" "$systemd_dir/$systemd_unit"; } 2>&1); then
+		mv -f "$systemd_dir/.$name.davit" "$systemd_dir/$name.service"; } 2>&1); then
 		rm -f "$systemd_dir/.$name.davit"
-		why="cannot write $systemd_dir/$systemd_unit: ${why##*: }"
+		why="cannot write $systemd_dir/$name.service: ${why##*: }"
 		return 1
 	fi
 	# This reads all units anew, too.
-	why=$(systemd enable -q "$systemd_unit" 2>&1) && return
-	why="systemd does not take $systemd_dir/$systemd_unit: ${why%%"$newline"*}"
+	why=$(systemd enable -q "$name.service" 2>&1) && return
+	why="systemd does not take $systemd_dir/$name.service: ${why%%"$newline"*}"
 	return 1
 }
 
 systemd_drop() {
 	rm -f "$systemd_dir/.$name.davit"
-	if [ -e "$systemd_dir/$systemd_unit" ] && is_ours "$systemd_dir/$systemd_unit"; then
-		systemd disable -q "$systemd_unit" 2>/dev/null
-		rm -f "$systemd_dir/$systemd_unit"
+	if [ -e "$systemd_dir/$name.service" ] && is_ours "$systemd_dir/$name.service"; then
+		systemd disable -q "$name.service" 2>/dev/null
+		rm -f "$systemd_dir/$name.service"
 		gone=yes
 	fi
 	# Without a manager to speak to, these are left; and without a unit they lead nowhere.
-	for link in "$systemd_dir"/*.wants/"$systemd_unit" "$systemd_dir"/*.requires/"$systemd_unit"; do
+	for link in "$systemd_dir"/*.wants/"$name.service" "$systemd_dir"/*.requires/"$name.service"; do
 		[ ! -L "$link" ] || [ -e "$link" ] || rm -f "$link"
 	done
 	if [ -n "${gone-}" ]; then
 		systemd daemon-reload 2>/dev/null
-		systemd reset-failed "$systemd_unit" 2>/dev/null
+		systemd reset-failed "$name.service" 2>/dev/null
 	fi
 	[ "$scope" != system ] || return 0
 	rmdir "$systemd_dir/default.target.wants" "$systemd_dir" "${systemd_dir%/*}" "$HOME/.config" 2>/dev/null
@@ -122,8 +121,8 @@ systemd_unlinger() {
 
 systemd_start() {
 	# A limit for restarts is none for who asks.
-	systemd reset-failed "$systemd_unit" 2>/dev/null
-	said=$(systemd start "$systemd_unit" 2>&1) && return
+	systemd reset-failed "$name.service" 2>/dev/null
+	said=$(systemd start "$name.service" 2>&1) && return
 	systemd_look
 	why=${why:-${said%%"$newline"*}}
 	return 1
@@ -132,12 +131,12 @@ systemd_start() {
 systemd_stop() {
 	# The unit has a limit of its own, which may be another.
 	{
-		trap 'kill $!' TERM
 		sleep "$1" &
-		wait $! && systemd kill -s KILL "$systemd_unit"
+		trap 'kill $!' TERM
+		wait $! && systemd kill -s KILL "$name.service"
 	} >/dev/null 2>&1 3>&- &
 	clock=$!
-	said=$(systemd stop "$systemd_unit" 2>&1)
+	said=$(systemd stop "$name.service" 2>&1)
 	ended=$?
 	kill "$clock" 2>/dev/null
 	case $ended in
@@ -149,7 +148,7 @@ systemd_stop() {
 
 systemd_look() {
 	state=stopped pid='' why=''
-	if ! shown=$(systemd show "$systemd_unit" -p LoadState,ActiveState,SubState,MainPID,Result,NRestarts,RestartUSec \
+	if ! shown=$(systemd show "$name.service" -p LoadState,ActiveState,SubState,MainPID,Result,NRestarts,RestartUSec \
 		-p ExecMainCode,ExecMainStatus 2>&1); then
 		why=${shown%%"$newline"*}
 		return 1
@@ -213,24 +212,33 @@ systemd_ended() {
 	esac
 }
 
-systemd_log() { systemd_journal -n "$1"; }
+systemd_log() { systemd_since "${2-}" -n "$1"; }
 
-systemd_follow() {
-	case $2 in
-	'') systemd_journal -f -n "$1" ;;
-	*[!0-9]*) systemd_journal -f -n "$1" --since "$2" ;;
-	*) systemd_journal -f -n "$1" --since "@$2" ;;
+systemd_follow() { systemd_since "${2-}" -f -n "$1"; }
+
+# systemd_since SINCE WORD... is of what was said since a time, if there is one.
+systemd_since() {
+	since=$1
+	shift
+	case $since in
+	'') systemd_journal "$@" ;;
+	*[!0-9]*) systemd_journal "$@" --since "$since" ;;
+	*) systemd_journal "$@" --since "@$since" ;;
 	esac
 }
 
-# systemd_journal WORD... is journalctl of what the daemon says, without what systemd says of it.
+# systemd_journal WORD... is journalctl of what the daemon says, without what systemd says of it. It says in why
+# who may not read the journal.
 systemd_journal() {
+	: "${uid:=$(id -u)}"
 	case $scope in
-	system) journalctl -q -o cat --no-pager "_SYSTEMD_UNIT=$systemd_unit" "$@" ;;
+	system) journalctl -q -o cat --no-pager "_SYSTEMD_UNIT=$name.service" "$@" ;;
 	*) # of what has ended at once the journal may know no more than the name
-		: "${uid:=$(id -u)}"
-		journalctl -q -o cat --no-pager "_SYSTEMD_USER_UNIT=$systemd_unit" "_UID=$uid" + \
+		journalctl -q -o cat --no-pager "_SYSTEMD_USER_UNIT=$name.service" "_UID=$uid" + \
 			"SYSLOG_IDENTIFIER=$name" "_UID=$uid" "$@"
 		;;
-	esac </dev/null
+	esac </dev/null 2>/dev/null && return
+	why="the journal cannot be read"
+	[ "$uid" -eq 0 ] || why="${user:=$(id -un)} may not read the journal: add it to the group systemd-journal"
+	return 1
 }
