@@ -67,6 +67,7 @@ func (l *life) sharedFlags(f *pflag.FlagSet) {
 // resultFlags adds those and the output's, for commands whose output is a result and nothing else.
 func (l *life) resultFlags(f *pflag.FlagSet) {
 	l.sharedFlags(f)
+	l.noBar = true
 	f.BoolVar(&l.JSON, "json", false, "print one JSON object a line")
 	f.BoolVar(&l.Plain, "plain", false, "no emoji, no colour")
 }
@@ -152,13 +153,24 @@ func (l *life) each(ctx context.Context, u *ui, f func(context.Context, host.Hos
 	return done(fleet.ExitCode(results))
 }
 
-// gather returns what f returns for each host. Nothing is told of it.
+// gather returns what f returns for each host. Only warnings are told.
 func gather[T any](ctx context.Context, l *life, u *ui, f func(context.Context, host.Host) (T, error)) ([]fleet.Result[T], error) {
 	hosts, err := l.open(l.manifest, u.ask())
 	if err != nil {
 		return nil, err
 	}
-	return fleet.Run(ctx, hosts, fleet.Options{Parallel: l.Parallel}, closing(u, f)), nil
+	return fleet.Run(u.hush(ctx), hosts, fleet.Options{Parallel: l.Parallel}, closing(u, f)), nil
+}
+
+// hush returns a context of which only warnings are told, on stderr: stdout is the result's.
+func (u *ui) hush(ctx context.Context) context.Context {
+	text := narrate.NewText(u.err, narrate.TextOptions{Color: u.ErrColor, Plain: u.Plain})
+	return narrate.WithNarrator(ctx, narrate.New(narrate.SinkFunc(func(e narrate.Event) error {
+		if e.Level != narrate.Warn {
+			return nil
+		}
+		return text.Emit(e)
+	})))
 }
 
 // failedLine is a host in JSON that could not be asked.

@@ -78,7 +78,7 @@ func (c *logs) Run(ctx context.Context) error {
 		}
 	}
 	// A host that waits for its turn would wait for as long as another is followed.
-	results := fleet.Run(ctx, hosts, fleet.Options{Parallel: len(hosts)}, closing(u, func(ctx context.Context, h host.Host) (struct{}, error) {
+	results := fleet.Run(u.hush(ctx), hosts, fleet.Options{Parallel: len(hosts)}, closing(u, func(ctx context.Context, h host.Host) (struct{}, error) {
 		return struct{}{}, davit.Logs(ctx, h, o, func(line string) { c.print(u, h.Name(), width, line) })
 	}))
 	if c.JSON {

@@ -59,6 +59,7 @@ func (c *status) Run(ctx context.Context) error {
 			h.Close()
 		}
 	}()
+	ctx = u.hush(ctx)
 	if c.Watch {
 		return c.watch(ctx, u, hosts, o)
 	}
