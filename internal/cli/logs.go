@@ -79,7 +79,7 @@ func (c *logs) Run(ctx context.Context) error {
 	}
 	// A host that waits for its turn would wait for as long as another is followed.
 	results := fleet.Run(u.hush(ctx), hosts, fleet.Options{Parallel: len(hosts)}, closing(u, func(ctx context.Context, h host.Host) (struct{}, error) {
-		return struct{}{}, davit.Logs(ctx, h, o, func(line string) { c.print(u, h.Name(), width, line) })
+		return struct{}{}, davit.Logs(ctx, h, o, func(line string) { c.print(h.Name(), width, line) })
 	}))
 	if c.JSON {
 		failed := func(string, struct{}) []any { return nil }
@@ -92,7 +92,7 @@ func (c *logs) Run(ctx context.Context) error {
 }
 
 // print prints a line of a host's, whose name has that width if it is told.
-func (c *logs) print(u *ui, name string, width int, line string) {
+func (c *logs) print(name string, width int, line string) {
 	c.printing.Lock()
 	defer c.printing.Unlock()
 	if c.JSON {
