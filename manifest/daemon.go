@@ -57,6 +57,8 @@ type Daemon struct {
 	Health *Health `json:"health,omitempty" jsonschema:"how to see that it serves"`
 	// Service says how it is kept running.
 	Service Service `json:"service,omitempty" jsonschema:"how it is kept running"`
+	// Hooks are run around a change of what runs.
+	Hooks Hooks `json:"hooks,omitempty" jsonschema:"commands that are run around a change of what runs; they find DAVIT_DAEMON, DAVIT_HOST, DAVIT_RELEASE and DAVIT_PREVIOUS in their environment"`
 	// Timeouts are the hard limits of operations.
 	Timeouts Timeouts `json:"timeouts,omitempty" jsonschema:"hard limits of the operations"`
 	// Releases is how many stay on the host; 0 if nothing was said.
@@ -117,6 +119,10 @@ type Service struct {
 	WorkingDir string `json:"working_dir,omitempty" is:"workdir" jsonschema:"directory on the host that it runs in: absolute, or below ~/"`
 	// Restart is on-failure, always or no.
 	Restart string `json:"restart,omitempty" enum:"on-failure|always|no" jsonschema:"when it is started again"`
+	// StopURL is asked with POST for a graceful end, as the host sees it.
+	StopURL string `json:"stop_url,omitempty" is:"http" jsonschema:"URL that is asked with POST for a graceful end, as the host sees it"`
+	// StopTimeout is how long it may take to end before it is killed; 0 if nothing was said.
+	StopTimeout time.Duration `json:"stop_timeout,omitempty" jsonschema:"how long it may take to end before it is killed"`
 	// After are the units that are started before it.
 	After []string `json:"after,omitempty" is:"token" jsonschema:"units that are started before it: network-online.target"`
 	// Limits are resource limits by name, such as nofile.
@@ -125,6 +131,18 @@ type Service struct {
 	Hardening map[string]string `json:"hardening,omitempty" keys:"directive" scalar:"any" jsonschema:"directives of systemd that take rights away: NoNewPrivileges"`
 	// Lines are added to the description of the service as they are.
 	Lines []string `json:"lines,omitempty" jsonschema:"lines added to the description of the service as they are: Nice=5"`
+}
+
+// Hooks are run around a change of what runs. If one fails, what was before stays, or is put back.
+type Hooks struct {
+	Before Hook `json:"before,omitempty" jsonschema:"before anything is switched"`
+	After  Hook `json:"after,omitempty" jsonschema:"when the daemon serves"`
+}
+
+// Hook are commands for /bin/sh; the local one comes first. What was not said is empty.
+type Hook struct {
+	Local  string `json:"local,omitempty" is:"command" lines:"many" jsonschema:"command to run on this machine"`
+	Remote string `json:"remote,omitempty" is:"command" lines:"many" jsonschema:"command to run on the host"`
 }
 
 // Timeouts are the hard limits of operations; 0 where nothing was said.
@@ -154,7 +172,7 @@ func (d Daemon) Spec() service.Spec {
 	s := d.Service
 	return service.Spec{
 		Args: d.Args, Env: assignments(d.Env), User: s.User, WorkingDir: s.WorkingDir, Restart: s.Restart, After: s.After,
-		Limits: s.Limits, Hardening: s.Hardening, Lines: s.Lines,
+		Limits: s.Limits, Hardening: s.Hardening, Lines: s.Lines, Stop: s.StopTimeout,
 	}
 }
 

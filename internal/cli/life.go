@@ -289,6 +289,7 @@ func (r *running) run(ctx context.Context, d *manifest.Daemon, sparing bool) (co
 		ctx = narrate.WithSecret(ctx, value)
 	}
 	run.Spec, run.Health = &spec, d.HealthCheck()
+	run.Before, run.After = davit.Hook(d.Hooks.Before), davit.Hook(d.Hooks.After)
 	return ctx, run, nil
 }
 

@@ -23,7 +23,7 @@ func newStop(std Streams) *cobra.Command {
 		davit.DefaultStopTimeout, c.Run)
 	cmd.Example = `  davit stop worker me@gpu-1
   davit stop worker me@gpu-1 --url http://127.0.0.1:8080/quit`
-	cmd.Flags().StringVar(&c.URL, "url", "", "`URL`, as the host sees it, that is asked with POST for a graceful end first")
+	cmd.Flags().StringVar(&c.URL, "url", "", "`URL`, as the host sees it, that is asked with POST for a graceful end first; the manifest may say one")
 	c.sharedFlags(cmd.Flags())
 	c.output.flags(cmd.Flags())
 	return cmd
@@ -37,6 +37,12 @@ func (c *stop) Run(ctx context.Context) error {
 		return err
 	}
 	o := davit.StopOptions{Target: t, URL: c.URL}
+	if c.daemon != nil {
+		o.Grace = c.daemon.Service.StopTimeout
+		if !c.said("url") {
+			o.URL = c.daemon.Service.StopURL
+		}
+	}
 	if err := asUsage(o.Validate()); err != nil {
 		return err
 	}

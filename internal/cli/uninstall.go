@@ -39,5 +39,8 @@ func (c *uninstall) Run(ctx context.Context) error {
 		return err
 	}
 	o := davit.UninstallOptions{Target: t, Stop: c.Stop, KeepData: c.KeepData}
+	if c.daemon != nil {
+		o.Grace = c.daemon.Service.StopTimeout
+	}
 	return c.each(ctx, u, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return davit.Uninstall(ctx, h, o) })
 }
