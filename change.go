@@ -328,18 +328,16 @@ func (c *change) hook(ctx context.Context, when string, h Hook) error {
 	if err := c.send(ctx, []byte(text), "ask", strconv.Itoa(len(text)), "loud"); err != nil {
 		return err
 	}
-	for {
-		w, err := c.wait(ctx, "answer", "died")
-		switch {
-		case err != nil:
-			return err
-		case w.First == "died":
-			return &diedError{w.Rest}
-		case w.Rest != "0":
-			return fmt.Errorf("%w: %s, on the host: exit status %s", ErrHook, when, w.Rest)
-		}
-		return nil
+	w, err := c.wait(ctx, "answer", "died")
+	switch {
+	case err != nil:
+		return err
+	case w.First == "died":
+		return &diedError{w.Rest}
+	case w.Rest != "0":
+		return fmt.Errorf("%w: %s, on the host: exit status %s", ErrHook, when, w.Rest)
 	}
+	return nil
 }
 
 // hookEnv is what hooks are told.

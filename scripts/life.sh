@@ -109,6 +109,7 @@ guard() {
 	foreign=$("${kind}_file" && { is_ours "$file" || printf '%s' "$file"; })
 	if [ -n "$foreign" ]; then
 		[ "$adopt" = yes ] || fail inway "$foreign"
+		echo "$foreign" >"$saved/foreign"
 		try "write to $saved" cp -p "$foreign" "$saved/unit"
 	fi
 	old=$(cat "$saved/current")
@@ -128,7 +129,7 @@ write_pending() {
 		base=$(quoted "$base") old=$(quoted "$old")
 		if read -r boot </proc/sys/kernel/random/boot_id && [ "\$boot" != "$boot" ]; then
 			if [ -n "\$old" ]; then
-				ln -s "\$old" "\$base/.back" && mv -fT "\$base/.back" "\$base/current"
+				rm -f "\$base/current" && ln -s "\$old" "\$base/current"
 			else
 				rm -f "\$base/current"
 			fi
@@ -333,13 +334,13 @@ put_back() {
 		fi
 	done
 	put_description_back
-	remove "$base/pending"
 	state=stopped pid='' why=''
 	if [ "$(cat "$saved/state")" = running ]; then
 		start
 	fi
 	old=$(cat "$saved/current")
 	[ -n "$old" ] || remove "$base/releases" # it was not installed
+	remove "$base/pending"
 	tell restored "${old:-none}" "$state" "$pid"
 	remove "$saved"
 }
@@ -356,7 +357,9 @@ put_description_back() {
 	remove "$svc"
 	if [ -f "$saved/unit" ]; then
 		read -r kind <"$saved/kind"
-		"${kind}_put" "$saved" || fail refused "$why"
+		"${kind}_file"
+		# One of a package's is still there, and was only hidden by ours.
+		[ "$file" = "$(cat "$saved/foreign")" ] || "${kind}_put" "$saved" || fail refused "$why"
 	fi
 }
 
@@ -376,10 +379,11 @@ drop_all() {
 		file='' why=''
 		"${kind}_fits" || continue
 		"${kind}_file"
-		if [ -e "$file" ] && is_ours "$file"; then
+		is_ours "$file" || continue
+		if [ -e "$file" ]; then
 			"${kind}_stop" "$grace" || fail refused "it cannot be stopped: $why"
-			"${kind}_drop"
 		fi
+		"${kind}_drop" || [ -z "$why" ] || tell remark "$why"
 	done
 	[ "$(link_of "$bin/$name")" != "$target" ] || rm -f "$bin/$name"
 	remove "$base/current" "$base/previous" "$base/releases" "$base/partial" "$saved" "$base/pending" "$base/adopted"

@@ -190,8 +190,7 @@ launch() {
 	# shellcheck disable=SC1091 # it is on the host
 	[ ! -e "$base/pending" ] || (. "$base/pending") 5>&-
 	if [ -z "$logger" ] || [ -z "$(birth "$logger")" ]; then
-		# Redirections of a function would have its shell keep what they replace, and with that the pipe open.
-		(exec <"$run/pipe" 5>&- && keep_log) &
+		keep_log <"$run/pipe" &
 		logger=$!
 	fi
 	starts="$starts $(date +%s)"
@@ -265,6 +264,7 @@ rest() {
 # five files of 8 MiB. What a full disk has no room for is dropped, not waited for. It ends with the pipe.
 keep_log() {
 	trap '' TERM # what is said last is heard
+	exec 5>&-    # here, for to call a function without it some shells would keep it
 	umask 077
 	while :; do
 		size=$(wc -c <"$log")
@@ -299,7 +299,7 @@ become() {
 	set -- $limits
 	while [ $# -gt 2 ]; do
 		option=$2
-		if [ "$option" = u ] && ! (ulimit "-$option") >/dev/null 2>&1; then
+		if [ "$option" = u ] && ! (attempt ulimit "-$option") >/dev/null 2>&1; then
 			option=p # as dash and busybox have it
 		fi
 		attempt ulimit "-$option" "$3" || trouble "the limit $1 cannot be set: ${why##*: }"
