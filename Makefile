@@ -16,8 +16,8 @@ SHELL       := bash
 GO        ?= go
 TOOL       = $(GO) tool -modfile=tools/go.mod
 TESTFLAGS ?=
-# TestVictim is run, and killed, by other tests, and does nothing by itself.
-REPORT     = $(GO) -C tools run ./report -may-skip TestVictim
+# The victims are run, and killed, by other tests, and do nothing by themselves.
+REPORT     = $(GO) -C tools run ./report -may-skip TestVictim,TestMachineVictim
 FUZZTIME  ?= 60s
 FUZZREST  ?= 20s
 SOAK      ?= 5m

@@ -2,11 +2,17 @@ package davit_test
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/davit-sh/davit"
+	"github.com/davit-sh/davit/health"
 	"github.com/davit-sh/davit/internal/testhost"
 )
 
@@ -133,4 +139,98 @@ func TestADaemonServesAgainAfterTheHostWasStartedAgain(t *testing.T) {
 			l.nothingLeft()
 		})
 	}
+}
+
+func TestARebuildUnderLoadEndsWithOneReleaseThatServes(t *testing.T) {
+	t.Parallel()
+	seen := testhost.Start(t)
+	l := &life{T: t, keeper: keepers[0], Host: dial(t, seen), seen: seen}
+	address := freeAddress(t)
+	run := l.running()
+	run.Spec.Args = []string{"-listen", address}
+	run.Health = &health.Check{HTTP: "http://" + address + "/health", Timeout: 20 * time.Second}
+	one, two := hello(t, "one"), hello(t, "two")
+	l.must(l.install(one, run))
+
+	load := newLoad(t, "http://"+address+"/")
+	l.must(l.install(two, run))
+	asked, failed := load.end()
+	fmt.Printf("REPORT: a rebuild under load: %d requests, %d failed while it was restarted\n", asked, failed)
+	l.is(davit.StateRunning, id(t, two))
+
+	load = newLoad(t, "http://"+address+"/")
+	bad := *run
+	bad.Health = &health.Check{HTTP: "http://" + address + "/none", Timeout: time.Second}
+	_, err := l.install(one, &bad)
+	explained(t, err, davit.ExitUnhealthy, "status 404", "runs again")
+	asked, failed = load.end()
+	fmt.Printf("REPORT: one that was put back, under load: %d requests, %d failed\n", asked, failed)
+	l.is(davit.StateRunning, id(t, two))
+	ctx, _ := told(t)
+	s, err := davit.Look(ctx, l, davit.StatusOptions{Target: l.target(), Health: run.Health})
+	if err != nil || s.Health != davit.Healthy {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// hello builds the example daemon, of that version.
+func hello(t testing.TB, version string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "worker")
+	out, err := exec.Command("go", "build", "-ldflags", "-s -w -X main.version="+version, "-o", path, "./examples/hello").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
+// freeAddress returns an address of loopback that nobody listens at.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// load is a client that asks all the time.
+type load struct {
+	stop          chan struct{}
+	done          chan struct{}
+	asked, failed int
+}
+
+func newLoad(t testing.TB, url string) *load {
+	l := &load{stop: make(chan struct{}), done: make(chan struct{})}
+	client := http.Client{Timeout: 5 * time.Second}
+	t.Cleanup(client.CloseIdleConnections)
+	go func() {
+		defer close(l.done)
+		for {
+			select {
+			case <-l.stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			l.asked++
+			answer, err := client.Get(url)
+			if err != nil || answer.StatusCode >= 500 {
+				l.failed++
+			}
+			if err == nil {
+				io.Copy(io.Discard, answer.Body)
+				answer.Body.Close()
+			}
+		}
+	}()
+	return l
+}
+
+// end ends it, and returns how many requests there were, and how many of them failed.
+func (l *load) end() (asked, failed int) {
+	close(l.stop)
+	<-l.done
+	return l.asked, l.failed
 }

@@ -201,6 +201,11 @@ func TestTheWholeLifeOfADaemon(t *testing.T) {
 		l.must(davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target(), Stop: true}))
 		l.is(davit.StateAbsent, "")
 		l.nothingLeft()
+		for _, operation := range []string{"install --start", "start", "restart", "rebuild", "status", "logs", "rollback", "releases", "stop", "history", "uninstall"} {
+			if !l.Failed() {
+				fmt.Printf("REPORT: %s\t%s\tpass\n", l.name, operation)
+			}
+		}
 		if _, err := davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target()}); err == nil || !strings.Contains(err.Error(), "not installed") {
 			l.Errorf("uninstall of what is not there: %v", err)
 		}

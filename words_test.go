@@ -192,7 +192,7 @@ func readProgram(t *testing.T) programWords {
 // speaking are the methods that say their first word to a script, hearing those that wait for it.
 var (
 	speaking = []string{"say", "Say", "Send", "part", "stop"}
-	hearing  = []string{"hear", "hearFacts"}
+	hearing  = []string{"hear", "hearFacts", "wait"}
 )
 
 func (p programWords) look(name string, node ast.Node) {

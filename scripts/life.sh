@@ -43,7 +43,6 @@ life() {
 		commit
 		tell committed
 		;;
-	await) await ;;
 	undo) end unhealthy ;;
 	drop) drop "$@" ;;
 	*) fail refused "unknown word: $word" ;;

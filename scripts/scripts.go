@@ -134,7 +134,7 @@ func Confirm(p Place, name, random, word string) host.Script {
 
 // What Show can show.
 const (
-	Status   = "show_status"   // of the daemon, or of all if it has no name
+	Status   = "show_status"   // of the daemon
 	Releases = "show_releases" // those on the host, the newest first
 	History  = "show_history"  // the last lines of log.jsonl
 	Log      = "show_log"      // of the daemon

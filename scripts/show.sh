@@ -1,45 +1,26 @@
 # show.sh: tells of daemons, and changes nothing. Given: what service.sh was; what, the function that tells;
 # lines, how many of them, and since when, where that is asked for; follow, "yes" to go on until our side ends.
 
-# show_status tells of the daemon, or of all that are installed if it has no name.
+# show_status tells how the daemon is.
 show_status() {
-	if [ -n "$name" ]; then
-		one_status
-		return
-	fi
-	for place in "$root"/*/current; do
-		place=${place%/current}
-		name=${place##*/}
-		case $name in
-		*[!a-z0-9._-]*) ;;
-		*)
-			base=$place svc=$place/service
-			later daemon "$name"
-			one_status
-			;;
-		esac
-	done
-}
-
-one_status() {
 	current=$(link_of "$base/current") previous=$(link_of "$base/previous")
-	later fact current "${current#releases/}"
-	later fact previous "${previous#releases/}"
-	[ ! -e "$base/pending" ] || later fact pending
+	fact current "${current#releases/}"
+	fact previous "${previous#releases/}"
+	[ ! -e "$base/pending" ] || fact pending
 	if [ ! -f "$svc/kind" ]; then # it was never started by us
-		[ -z "$current" ] || later fact state stopped
+		[ -z "$current" ] || fact state stopped
 		return
 	fi
 	state=stopped pid='' why=''
 	kind_of_service
 	"${kind}_look"
-	later fact kind "$kind"
-	later fact state "$state"
-	[ -z "$why" ] || later fact why "$why"
+	fact kind "$kind"
+	fact state "$state"
+	[ -z "$why" ] || fact why "$why"
 	[ -n "$pid" ] || return 0
-	later fact pid "$pid"
-	later fact since "$(since "$pid")"
-	later fact memory "$(memory "$pid")"
+	fact pid "$pid"
+	fact since "$(since "$pid")"
+	fact memory "$(memory "$pid")"
 }
 
 # since PID prints for how many seconds the process has been there.
@@ -69,8 +50,8 @@ memory() {
 # show_releases tells of all releases, the newest first.
 show_releases() {
 	current=$(link_of "$base/current") previous=$(link_of "$base/previous")
-	later fact current "${current#releases/}"
-	later fact previous "${previous#releases/}"
+	fact current "${current#releases/}"
+	fact previous "${previous#releases/}"
 	# The names are hex digits: no word of this list can be split.
 	# shellcheck disable=SC2045
 	for release in $(ls -1t "$base/releases" 2>/dev/null); do

@@ -66,7 +66,6 @@ func lifeSummary(results []fleet.Result[davit.Receipt]) []string {
 
 // totals says how many hosts came to what, in the order of their first: "3 hosts: 2 started, 1 failed".
 func totals(results []fleet.Result[davit.Receipt]) string {
-	var order []davit.Outcome
 	number := map[davit.Outcome]int{}
 	failed := 0
 	for _, r := range results {
@@ -74,17 +73,21 @@ func totals(results []fleet.Result[davit.Receipt]) string {
 			failed++
 			continue
 		}
-		if number[r.Value.Outcome] == 0 {
-			order = append(order, r.Value.Outcome)
-		}
 		number[r.Value.Outcome]++
 	}
 	var all []string
-	for _, outcome := range order {
-		all = append(all, fmt.Sprintf("%d %s", number[outcome], outcome))
+	for _, outcome := range outcomes {
+		if n := number[outcome]; n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", n, outcome))
+		}
 	}
 	if failed > 0 {
 		all = append(all, fmt.Sprintf("%d failed", failed))
 	}
 	return count(len(results), "host") + ": " + strings.Join(all, ", ")
+}
+
+// outcomes are all that a summary counts, in its order: what was done, then what was so already.
+var outcomes = []davit.Outcome{
+	davit.Installed, davit.Restored, davit.Started, davit.Restarted, davit.RolledBack, davit.Stopped, davit.Uninstalled, davit.UpToDate,
 }
