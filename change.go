@@ -60,6 +60,7 @@ func (c *change) same() bool {
 
 // perform makes the change, and says the last word.
 func (c *change) perform(ctx context.Context) error {
+	ctx = narrate.WithSecret(ctx, c.secrets()...)
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
@@ -388,7 +389,7 @@ func (c *change) undo(ctx context.Context, cause error) bool {
 		defer stop()
 		ctx = longer
 	}
-	ctx = narrate.WithStep(ctx, "restore")
+	ctx = narrate.WithSecret(narrate.WithStep(ctx, "restore"), c.secrets()...)
 	if !c.over && errors.Is(cause, ErrUnhealthy) {
 		c.lastWords(ctx)
 	}
@@ -439,9 +440,29 @@ func (c *change) lastWords(ctx context.Context) {
 		}
 		if w.First == "log" {
 			narrate.Outputf(ctx, "stdout", "%s", w.Rest)
-			c.log = append(c.log, w.Rest)
+			c.log = append(c.log, c.masked(w.Rest))
 		}
 	}
+}
+
+// secrets are the values that the daemon's environment has and nobody is to see.
+func (c *change) secrets() (values []string) {
+	if c.Spec == nil {
+		return nil
+	}
+	for _, entry := range c.Spec.Secrets {
+		if _, value, _ := strings.Cut(entry, "="); value != "" {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+func (c *change) masked(line string) string {
+	for _, secret := range c.secrets() {
+		line = strings.ReplaceAll(line, secret, narrate.Mask)
+	}
+	return line
 }
 
 // state says what the host is like after a change that failed.

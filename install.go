@@ -14,8 +14,8 @@ import (
 	"github.com/davit-sh/davit/scripts"
 )
 
-// Install puts the executable on h and makes it current, or leaves h as it was. It is done or
-// failed within the limit. Every failure is an [*Error]; [ExitCode] and [Hint] tell more of it.
+// Install puts the executable on h and makes it current, or leaves h as it was. With o.Run it has the daemon run it,
+// too, and puts back what was before if that does not serve. It is done or failed within the limit. Every failure is an [*Error]; [ExitCode] and [Hint] tell more of it.
 // Install does not close h.
 func Install(ctx context.Context, h host.Host, o InstallOptions) (Receipt, error) {
 	return o.install(ctx, h, verb{"install", "Install daemon", DefaultInstallTimeout})

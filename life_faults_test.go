@@ -13,6 +13,7 @@ import (
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/health"
+	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/internal/testhost"
 )
 
@@ -233,4 +234,48 @@ func (l *load) end() (asked, failed int) {
 	close(l.stop)
 	<-l.done
 	return l.asked, l.failed
+}
+
+// renewable is a host that can be connected to anew, by another way.
+type renewable struct {
+	host.Host
+	anew func() host.Host
+}
+
+func (r renewable) Renew() (host.Host, error) { return r.anew(), nil }
+
+func TestTheLastWordMayComeOverANewConnection(t *testing.T) {
+	t.Parallel()
+	seen := testhost.Start(t)
+	l := &life{T: t, keeper: keepers[0], Host: dial(t, seen), seen: seen}
+	run := l.running()
+	run.Spec.Stop = time.Second
+	one, two, three := sleeper(t, "one"), sleeper(t, "two"), sleeper(t, "three")
+	l.must(l.install(one, run))
+
+	fresh := *run
+	fresh.Fresh = true
+	link := testhost.NewLink(t, seen.Addr, testhost.Link{})
+	ctx, _ := told(t)
+	ctx = when(ctx, "started", func() { link.CutAfter(0) }) // as a daemon might do that touches the network
+	h := renewable{dial(t, seen.Via(link.Addr())), func() host.Host { return dial(t, seen) }}
+	r, err := davit.Install(ctx, h, davit.InstallOptions{Binary: two, Name: "worker", Run: &fresh})
+	if l.must(r, err); r.Release[:12] != id(t, two) {
+		t.Errorf("%+v", r)
+	}
+	if s := l.is(davit.StateRunning, id(t, two)); s.Pending {
+		t.Error("it is pending still")
+	}
+
+	ctx, _ = told(t)
+	h = renewable{dial(t, seen), func() host.Host { return dial(t, seen.Via(link.Addr())) }}
+	link.Blackhole()
+	_, err = davit.Install(ctx, h, davit.InstallOptions{Binary: three, Name: "worker", Run: &fresh, Timeout: changeLimit})
+	if err == nil {
+		t.Error("it was committed over a connection that was not there")
+	}
+	testhost.Eventually(t, "what was before is back", func() bool {
+		s := l.status()
+		return !s.Pending && s.State == davit.StateRunning && s.Release == id(t, two)
+	})
 }

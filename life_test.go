@@ -266,3 +266,26 @@ func TestABadFirstReleaseLeavesNothing(t *testing.T) {
 		l.nothingLeft()
 	})
 }
+
+func TestSecretsReachTheDaemonAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	eachKeeper(t, func(l *life) {
+		const secret = "it's \"hunter2\" $HOME"
+		run := l.running()
+		run.Spec.Secrets = []string{"API_KEY=" + secret}
+		run.Settle = 2 * time.Second
+		ctx, rec := told(l)
+		_, err := davit.Install(ctx, l, davit.InstallOptions{
+			Binary: shellDaemon(l, `echo "the key is $API_KEY"; sleep 0.3; exit 1`), Name: "worker", Scope: l.scope, Run: run,
+		})
+		explained(l, err, davit.ExitUnhealthy, "not installed")
+		u, _ := errors.AsType[*davit.UnhealthyError](err)
+		said := fmt.Sprint(u.Log)
+		for _, e := range rec.Events() {
+			said += fmt.Sprintln(e.Message, e.Attrs)
+		}
+		if strings.Contains(said, "hunter2") || !strings.Contains(said, "the key is ") {
+			l.Errorf("told: %s", said)
+		}
+	})
+}

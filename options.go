@@ -244,6 +244,9 @@ func (o InstallOptions) plan(p planned) Plan {
 		fmt.Sprintf("switch %s/%s/current to it with a rename, and link %s/%s to that", root, o.Name, bin, o.Name),
 		fmt.Sprintf("keep the newest %d releases", o.Keep),
 	)
+	if o.Run != nil {
+		plan.Lines = append(plan.Lines, "start it there, see that it serves, and else have the host put back what was before")
+	}
 	plan.Scripts = append(plan.Scripts, o.planScripts(o.script("install", newRandom(), p.sha256, p.bytes))...)
 	return plan
 }

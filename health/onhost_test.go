@@ -137,7 +137,11 @@ func TestOnTheHostEachLookIsBounded(t *testing.T) {
 		body := serve(t, endless("HTTP/1.1 200 OK\r\n\r\nready", "more of it\n"))
 		head := serve(t, endless("HTTP/1.1 200 OK\r\n", "X: Y\r\n"))
 		ctx, _ := told(t)
-		unhealthy(t, prober(t, health.Check{HTTP: hangs.url()}, a).Once(ctx), "no answer within ")
+		var words []string
+		if way != "nc" { // which says nothing, and on a busy machine no more is known than that
+			words = []string{"no answer within "}
+		}
+		unhealthy(t, prober(t, health.Check{HTTP: hangs.url()}, a).Once(ctx), words...)
 		if err := prober(t, health.Check{HTTP: body.url(), Match: "ready"}, a).Once(ctx); err != nil {
 			t.Error(err)
 		}

@@ -180,7 +180,11 @@ func TestALookHasItsLimit(t *testing.T) {
 		"nothing":      hang,
 		"a connection": func(context.Context, time.Duration) (net.Conn, error) { return pipe(silent), nil },
 		"half a head": func(context.Context, time.Duration) (net.Conn, error) {
-			return pipe(func(conn net.Conn) { go io.WriteString(conn, "HTTP/1.1 200 OK\r\n"); silent(conn) }), nil
+			return pipe(func(conn net.Conn) {
+				conn.Read(make([]byte, 1)) // an answer to nothing would be no answer
+				go io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
+				silent(conn)
+			}), nil
 		},
 	} {
 		for _, url := range []string{"http://h:1/", "https://h:1/"} {

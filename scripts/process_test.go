@@ -1,7 +1,9 @@
 package scripts
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -294,6 +296,342 @@ func TestAPlainProcessHasAWholeLife(t *testing.T) {
 			if left, _ := os.ReadDir(p.h.See(p.service(""))); len(left) != 3 { // env, kind, log
 				t.Errorf("after drop there are %v", left)
 			}
+		})
+	}
+}
+
+// someShells are hosts whose /bin/sh differs.
+var someShells = map[string][]testhost.Option{"dash": nil, "bash": {bashSh}, "busybox": {testhost.BusyboxSh}}
+
+func TestADaemonThatFailsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, options := range someShells {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// A child that it leaves holds its output.
+			p := newPlain(t, testhost.Start(t, options...), `(trap "" TERM; exec sleep 300) & echo started >>DIR/starts; exit 7`, service.Spec{})
+			o := p.talk()
+			o.yes("do", "start")
+			o.is("failed", "status 7, 5 times in 60 s")
+			p.wait("starts", strings.Repeat("started\n", 5))
+			o.yes("do", "stop", "1")
+			o.is("stopped", "")
+			o.talk.Close()
+			p.gone()
+			o = p.talk()
+			o.yes("do", "start") // it counts anew
+			p.wait("starts", strings.Repeat("started\n", 10))
+			o.yes("do", "stop", "1")
+		})
+	}
+}
+
+func TestWhatEndsADaemonDecidesWhetherItIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	h := testhost.Start(t)
+	for _, c := range []struct{ restart, end, state, why string }{
+		{service.OnFailure, "exit 0", "stopped", "status 0"},
+		{service.OnFailure, "kill -TERM $$", "stopped", "signal TERM"},
+		{service.OnFailure, "kill -SEGV $$", "failed", "signal SEGV, 5 times in 60 s"},
+		{service.Always, "exit 0", "failed", "status 0, 5 times in 60 s"},
+		{service.Never, "exit 3", "failed", "status 3"},
+		{service.Never, "exit 127", "failed", "status 127"},
+	} {
+		t.Run(c.restart+" "+c.end, func(t *testing.T) {
+			h.Run("rm -rf .local")
+			p := newPlain(t, h, c.end, service.Spec{Restart: c.restart})
+			o := p.talk()
+			o.yes("do", "start")
+			o.is(c.state, c.why)
+			o.yes("do", "stop", "20")
+		})
+	}
+}
+
+func TestAPlainDaemonThatIgnoresTERMIsKilled(t *testing.T) {
+	t.Parallel()
+	p := newPlain(t, testhost.Start(t), `trap "" TERM; echo up >DIR/up; while :; do sleep 0.1; done`, service.Spec{})
+	o := p.talk()
+	o.yes("do", "start")
+	p.wait("up", "up\n")
+	if why := o.yes("do", "stop", "1"); !strings.Contains(why, "was killed") {
+		t.Errorf("why is %q", why)
+	}
+	o.is("stopped", "was killed")
+	o.talk.Close()
+	p.gone()
+}
+
+func TestNothingThatADaemonLeavesEscapes(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"within the session":           `(trap "" TERM; echo up >DIR/up; while :; do sleep 0.1; done) &`,
+		"out of the session":           `setsid sh -c "echo up >DIR/up; exec sleep 300" >/dev/null 2>&1 &`,
+		"out of it, and ignoring TERM": `setsid sh -c "trap : TERM; echo up >DIR/up; while :; do sleep 1; done" &`,
+		"it runs on, and its child":    `env -i /bin/sh -c "trap : TERM; echo up >DIR/up; while :; do /bin/sleep 1; done" & wait`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, testhost.Start(t), script+"\nexit 0", service.Spec{})
+			o := p.talk()
+			o.yes("do", "start")
+			p.wait("up", "up\n")
+			if !strings.Contains(name, "runs on") {
+				o.is("stopped", "status 0")
+			}
+			o.yes("do", "stop", "1")
+			o.is("stopped", "")
+			o.talk.Close()
+			p.gone()
+			if p.h.User != "root" {
+				testhost.Eventually(t, "no process of its account is left", func() bool { return len(p.h.Processes("")) == 0 })
+			}
+		})
+	}
+}
+
+func TestANumberThatIsAnothersIsNeverSignalled(t *testing.T) {
+	t.Parallel()
+	h := testhost.Start(t)
+	p := newPlain(t, h, loop, service.Spec{})
+	h.Run("setsid sleep 4711 </dev/null >/dev/null 2>&1 &")
+	var stranger int
+	there := func() bool {
+		all := h.Processes("4711")
+		if len(all) == 1 {
+			stranger = all[0].PID
+		}
+		return len(all) == 1
+	}
+	testhost.Eventually(t, "a stranger sleeps", there)
+	h.Run(fmt.Sprintf(`cd %s && boot=$(cat /proc/sys/kernel/random/boot_id).$(cut -d")" -f2- /proc/1/stat | cut -d" " -f21) &&
+		echo "%d 12345 $boot" >supervisor && cp supervisor daemon && ln -s "%d 12345 $boot" lock.7`, host.Quote(p.service("run")), stranger, stranger))
+	o := p.talk()
+	o.is("failed", "its supervisor was killed")
+	o.yes("do", "stop", "1")
+	o.is("stopped", "")
+	if !there() {
+		t.Fatal("the stranger was ended")
+	}
+	o.yes("do", "start")
+	if pid := o.is("running", ""); pid == stranger {
+		t.Error("it is taken for the stranger")
+	}
+	o.yes("do", "stop", "20")
+	if !there() {
+		t.Error("the stranger was ended")
+	}
+}
+
+func TestAHostThatWasStartedAgainIsSaid(t *testing.T) {
+	t.Parallel()
+	p := newPlain(t, testhost.Start(t), loop, service.Spec{})
+	o := p.talk()
+	o.yes("do", "start")
+	o.is("running", "")
+	o.yes("do", "stop", "20")
+	// As a power cut leaves it, though the number is in use.
+	p.h.Run("cd " + host.Quote(p.service("run")) + ` && rm ended && echo "1 $(cut -d")" -f2- /proc/1/stat | cut -d" " -f21) another.14" | tee supervisor >daemon`)
+	o.is("failed", "the host was started again since")
+	o.yes("do", "stop", "1")
+	o.yes("do", "start")
+	o.is("running", "")
+	o.yes("do", "stop", "20")
+}
+
+func TestADaemonOutlivesItsSupervisorAndIsEndedAllTheSame(t *testing.T) {
+	t.Parallel()
+	p := newPlain(t, testhost.Start(t), `(while :; do sleep 0.1; done) & echo $$ >DIR/pid`+loop, service.Spec{})
+	for _, then := range []string{"stop", "start", "killed too"} {
+		o := p.talk()
+		o.yes("do", "start")
+		pid := o.is("running", "")
+		p.wait("pid", fmt.Sprintln(pid))
+		p.h.Run("read -r pid _ <" + host.Quote(p.service("run/supervisor")) + "; kill -KILL $pid")
+		if still := o.is("running", "its supervisor was killed"); still != pid {
+			t.Errorf("it is process %d, not %d", still, pid)
+		}
+		switch then {
+		case "killed too":
+			p.h.Run("kill -KILL " + strconv.Itoa(pid))
+			o.is("failed", "its supervisor was killed")
+		case "start":
+			o.yes("do", "start")
+			if next := o.is("running", ""); next == pid {
+				t.Error("what has no supervisor was left running")
+			}
+		}
+		o.yes("do", "stop", "20")
+		o.is("stopped", "")
+		o.talk.Close()
+		p.gone()
+	}
+}
+
+func TestThereIsOneSupervisor(t *testing.T) {
+	t.Parallel()
+	for name, options := range someShells {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, testhost.Start(t, options...), `echo started >>DIR/starts`+loop, service.Spec{})
+			for round := range 5 {
+				one, two := p.talk(), p.talk()
+				p.h.Run("for i in 1 2 3 4 5 6; do /bin/sh " + host.Quote(p.service("supervise")) + " </dev/null >/dev/null 2>&1 & done")
+				for _, o := range []*order{one, two} {
+					if err := o.talk.Say(o.ctx, "do", "start"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, o := range []*order{one, two} {
+					if w := o.hear(); w.First != "yes" {
+						t.Errorf("start: %s %s", w.First, w.Rest)
+					}
+				}
+				p.wait("starts", strings.Repeat("started\n", round+1))
+				testhost.Eventually(t, "there is one supervisor, and its logger", func() bool {
+					return len(p.h.Processes("service/supervise")) <= 2
+				})
+				one.yes("do", "stop", "20")
+				one.talk.Close()
+				two.talk.Close()
+				p.gone()
+				if got := p.file("starts"); got != strings.Repeat("started\n", round+1) {
+					t.Fatalf("in round %d it was started: %q", round, got)
+				}
+			}
+		})
+	}
+}
+
+func TestTheSupervisorHoldsNoLock(t *testing.T) {
+	t.Parallel()
+	p := newPlain(t, testhost.Start(t), loop, service.Spec{})
+	o, next := p.talk(), p.talk()
+	o.yes("hold")
+	o.yes("do", "start")
+	if next.ask("hold").First != "no" {
+		t.Error("two hold the lock")
+	}
+	o.talk.Close()
+	testhost.Eventually(t, "the lock is free", func() bool { return next.ask("hold").First == "yes" })
+	next.yes("do", "stop", "20")
+}
+
+func TestWhatATransactionLeftPendingIsSettledBeforeTheDaemonStarts(t *testing.T) {
+	t.Parallel()
+	p := newPlain(t, testhost.Start(t), `cat DIR/pending >DIR/seen; trap "exit 1" TERM`+loop, service.Spec{})
+	p.h.Run("echo 'echo settled >~/pending; rm \"$base/pending\"; exit 5' >" + host.Quote(p.base+"/pending"))
+	o := p.talk()
+	o.yes("do", "start")
+	p.wait("seen", "settled\n")
+	o.yes("do", "stop", "20")
+}
+
+var logs = []string{"log.4", "log.3", "log.2", "log.1", "log"}
+
+func TestNothingOfALogIsLost(t *testing.T) {
+	t.Parallel()
+	for name, options := range someShells {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, testhost.Start(t, options...), `seq 1 4000000; echo over >DIR/over`+loop, service.Spec{})
+			o := p.talk()
+			o.yes("do", "start")
+			p.wait("over", "over\n")
+			want := sha256.New()
+			for i := range 4000000 {
+				want.Write(strconv.AppendInt(nil, int64(i+1), 10))
+				want.Write([]byte("\n"))
+			}
+			testhost.Eventually(t, "all of it is in the log", func() bool {
+				got := sha256.New()
+				for _, name := range logs {
+					text, _ := os.ReadFile(p.h.See(p.service(name)))
+					got.Write(text)
+				}
+				return bytes.Equal(got.Sum(nil), want.Sum(nil))
+			})
+			if err := o.talk.Say(o.ctx, "log", "3"); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"3999998", "3999999", "4000000", ""} {
+				if w := o.hear(); w.Rest != want {
+					t.Errorf("the log has %q, want %q", w.Rest, want)
+				}
+			}
+			o.yes("do", "stop", "20")
+		})
+	}
+}
+
+func TestALogThatNeverEndsHasABound(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]testhost.Option{"dash": nil, "busybox": {testhost.BusyboxSh}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, testhost.Start(t, options...), `dd if=/dev/zero bs=65536 count=16384; echo over >DIR/over`+loop, service.Spec{})
+			o := p.talk()
+			o.yes("do", "start")
+			size := func() (sum int64) {
+				for _, name := range logs {
+					if info, err := os.Stat(p.h.See(p.service(name))); err == nil {
+						sum += info.Size()
+					}
+				}
+				return sum
+			}
+			most := int64(0)
+			for end := time.Now().Add(2 * time.Minute); p.file("over") == "" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				most = max(most, size())
+			}
+			p.wait("over", "over\n")
+			if most = max(most, size()); most > 50<<20 || most < 30<<20 {
+				t.Errorf("of a log of 1 GiB it kept %d bytes", most)
+			}
+			o.yes("do", "stop", "20")
+		})
+	}
+}
+
+func TestAFullDiskDoesNotHoldUpTheDaemon(t *testing.T) {
+	t.Parallel()
+	p := newPlain(t, testhost.Start(t, testhost.HomeOnTmpfs("size=4m")), `dd if=/dev/zero bs=65536 count=500; exec sleep 4711`, service.Spec{})
+	o := p.talk()
+	o.yes("do", "start")
+	testhost.Eventually(t, "it has written all", func() bool { return len(p.h.Processes("4711")) == 1 })
+	o.is("running", "")
+	p.h.Run("rm " + host.Quote(p.service("log")))
+	o.yes("do", "stop", "20")
+}
+
+func TestALogIsFollowedAcrossItsFiles(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]testhost.Option{"gnu": nil, "busybox": {testhost.BusyboxSh}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, testhost.Start(t, options...), `echo one; echo two; until [ -e DIR/go ]; do sleep 0.05; done
+				dd if=/dev/zero bs=65536 count=160 2>/dev/null | tr "\\000" x | fold -w 4000; echo; echo after; echo over >DIR/over`+loop, service.Spec{})
+			o := p.talk()
+			o.yes("do", "start")
+			testhost.Eventually(t, "it has said two lines", func() bool { return strings.HasSuffix(p.logs(), "two\n") })
+			o.yes("follow", "1")
+			if w := o.hear(); w.Rest != "two" {
+				t.Errorf("first it says %q", w.Rest)
+			}
+			p.h.Run(": >go")
+			for w := o.hear(); w.Rest != "after"; w = o.hear() {
+				if strings.Trim(w.Rest, "x") != "" {
+					t.Fatalf("it says %q", w.Rest)
+				}
+			}
+			if _, err := os.Stat(p.h.See(p.service("log.1"))); err != nil {
+				t.Errorf("no file was put aside: %v", err)
+			}
+			other := p.talk()
+			if w := other.ask("do", "follow", "5", "yesterday"); w.First != "no" || !strings.Contains(w.Rest, "no times") {
+				t.Errorf("since yesterday: %v", w)
+			}
+			other.yes("do", "stop", "20")
 		})
 	}
 }
