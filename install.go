@@ -409,7 +409,7 @@ func (i *install) hint(err error) string {
 	switch {
 	case Hint(err) != "":
 		return Hint(err)
-	case i.change != nil && i.change.guarded:
+	case i.change != nil && (i.change.guarded || i.facts.foreign != "" || errors.Is(err, ErrService)):
 		return lifeHint(err, i.Name, i.host.Name())
 	case errors.Is(err, ErrLocked):
 		return "wait until it has ended, then try again"

@@ -196,13 +196,6 @@ func (l *life) anothers(dir string) string {
 	return unit
 }
 
-// unhealthy is running of what never is well.
-func (l *life) unhealthy() *davit.Run {
-	run := l.running()
-	run.Health = &health.Check{Command: "exit 1", Timeout: time.Second}
-	return run
-}
-
 func TestAnothersUnitIsRefusedOrAdopted(t *testing.T) {
 	t.Parallel()
 	eachSystemd(t, func(l *life) {
@@ -231,13 +224,7 @@ func TestAnothersUnitIsRefusedOrAdopted(t *testing.T) {
 		}
 		untouched()
 
-		run := l.unhealthy()
-		run.Adopt = true
-		_, err = l.install(one, run)
-		explained(l, err, davit.ExitUnhealthy, "unhealthy")
-		untouched()
-
-		run = l.running()
+		run := l.running()
 		run.Adopt = true
 		l.must(l.install(one, run))
 		l.is(davit.StateRunning, id(l, one))

@@ -194,6 +194,8 @@ func lifeHint(err error, name, on string) string {
 		return "wait until it has ended, then try again"
 	case errors.Is(err, ErrInTheWay):
 		return "look at it; --adopt replaces it, and keeps a copy"
+	case errors.Is(err, ErrService):
+		return "leave --service out for what fits the host, or say --service process"
 	case errors.Is(err, ErrNoRelease):
 		return "davit releases " + at + " lists those that are there"
 	case errors.Is(err, ErrUnhealthy):

@@ -37,7 +37,7 @@ type facts struct {
 	unfit    string // why that kind cannot keep it running
 	foreign  string // the path of somebody else's description of a service of its name
 	defined  string // the digest of the description that is in force
-	ours     bool   // there is one, or what is left of it
+	ours     bool   // a description of ours is there
 	state    State
 	pid      int
 	why      string   // it ended
@@ -125,7 +125,9 @@ func (f *facts) add(said string) {
 	case "foreign":
 		f.foreign = value
 	case "defined":
-		f.defined, f.ours = value, true
+		f.defined = value
+	case "ours":
+		f.ours = true
 	case "state":
 		f.state = State(value)
 	case "pid":

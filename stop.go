@@ -53,6 +53,9 @@ func Stop(ctx context.Context, h host.Host, o StopOptions) (Receipt, error) {
 		if err := op.installed(); err != nil {
 			return err
 		}
+		if op.facts.foreign != "" {
+			return fmt.Errorf("%w: %s is there and is not Davit's", ErrInTheWay, op.facts.foreign)
+		}
 		op.receipt.Service, op.receipt.State = op.facts.kind, StateStopped
 		if op.facts.state == StateStopped || op.facts.state == "" {
 			if err := op.part(op.steps.begin(ctx, "stop"), "bye"); err != nil {

@@ -51,6 +51,13 @@ life() {
 
 # probe_service tells how the daemon is kept running, and how that is.
 probe_service() {
+	previous=$(link_of "$base/previous")
+	fact previous "${previous#releases/}"
+	[ ! -e "$base/pending" ] || fact pending
+	for release in "$base"/releases/*/"$name"; do
+		release=${release%/*}
+		[ ! -e "$release" ] || fact release "${release##*/}"
+	done
 	kind_of_service
 	fact kind "$kind"
 	why=
@@ -60,20 +67,18 @@ probe_service() {
 	fi
 	file=
 	"${kind}_file"
-	is_ours "$file" || fact foreign "$file"
+	if ! is_ours "$file"; then
+		fact foreign "$file"
+		return
+	elif [ -e "$file" ]; then
+		fact ours
+	fi
 	[ ! -f "$svc/unit" ] || fact defined "$(definition "$svc")"
 	state=stopped pid='' why=''
 	"${kind}_look"
 	fact state "$state"
 	[ -z "$pid" ] || fact pid "$pid"
 	[ -z "$why" ] || fact why "$why"
-	previous=$(link_of "$base/previous")
-	fact previous "${previous#releases/}"
-	[ ! -e "$base/pending" ] || fact pending
-	for release in "$base"/releases/*/"$name"; do
-		release=${release%/*}
-		[ ! -e "$release" ] || fact release "${release##*/}"
-	done
 }
 
 probe_home() {
@@ -358,7 +363,9 @@ put_description_back() {
 		read -r kind <"$saved/kind"
 		"${kind}_file"
 		# One of a package's is still there, and was only hidden by ours.
-		[ "$file" = "$(cat "$saved/foreign")" ] || "${kind}_put" "$saved" || fail refused "$why"
+		if [ ! -e "$file" ] || [ "$file" != "$(cat "$saved/foreign")" ]; then
+			"${kind}_put" "$saved" || fail refused "$why"
+		fi
 	fi
 }
 

@@ -54,6 +54,7 @@ systemd_ready() {
 	mkdir -p "$svc" && : >"$svc/lingers" || return # before it is so, lest it be forgotten
 	why=$(loginctl --no-ask-password enable-linger 2>&1 </dev/null) && return
 	rm -f "$svc/lingers"
+	rmdir "$svc" 2>/dev/null
 	why="$user may not have services that run when nobody is signed in (${why%%"$newline"*}):"
 	why="$why run on the host, once: sudo loginctl enable-linger $user; or use --service process"
 	return 1
@@ -140,7 +141,10 @@ systemd_stop() {
 	ended=$?
 	kill "$clock" 2>/dev/null
 	case $ended in
-	0 | 5) return 0 ;; # there is no such unit
+	0 | 5) # 5: there is no such unit
+		systemd reset-failed "$name.service" 2>/dev/null # it was asked to end, however it did
+		return 0
+		;;
 	esac
 	why=${said%%"$newline"*}
 	return 1
