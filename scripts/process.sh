@@ -119,24 +119,33 @@ process_recall() {
 	[ ! -r "$run/$1" ] || read -r pid born booted <"$run/$1" || :
 }
 
-# process_lives FILE is true if that process, of which it sets pid, still runs.
-process_lives() {
-	process_recall "$1"
+# process_is is true if the process of pid, born and booted still runs.
+process_is() {
 	now_booted=${now_booted:-$(process_boot)}
 	[ -n "$pid" ] && [ "$booted" = "$now_booted" ] && [ "$(process_birth "$pid")" = "$born" ]
 }
+
+# process_lives FILE is true if that process, of which it sets pid, still runs.
+process_lives() { process_recall "$1" && process_is; }
 
 # process_start waits until the supervisor has its daemon, or has already seen the end of it.
 process_start() {
 	if [ ! -e "$run/stop" ] && process_lives supervisor; then
 		return
 	fi
-	process_stop 10 || return # what a supervisor left that was killed
+	process_session
+	if [ ! -e "$run/stop" ] && process_chief; then # just now
+		return
+	elif [ -e "$run/stop" ] || process_members; then # of one that was killed, or breaks off
+		process_stop 10 || return
+	fi
 	process_recall supervisor
 	before=$pid.$born
-	/bin/sh "$svc/supervise" </dev/null >/dev/null 2>"$svc/said" 3>&- 9>&- &
+	# Not a child of ours, or we would wait for it when we end.
+	(/bin/sh "$svc/supervise" </dev/null >/dev/null 2>"$svc/said" 3>&- 9>&- &)
 	tries=0
-	until process_recall supervisor && [ "$pid.$born" != "$before" ] && { [ -e "$run/daemon" ] || [ -e "$run/ended" ]; }; do
+	until process_recall supervisor && { [ "$pid.$born" != "$before" ] || process_is; } && # or another was started
+		{ [ -e "$run/daemon" ] || [ -e "$run/ended" ]; }; do
 		tries=$((tries + 1))
 		if [ "$tries" -gt 100 ]; then
 			why="the supervisor did not start: $(head -n 1 "$svc/said" 2>/dev/null)"
@@ -157,18 +166,18 @@ process_stop() {
 	until=$(($(date +%s) + $1))
 	: >"$run/stop"
 	process_session
-	if process_lives supervisor; then
-		kill -s TERM "$pid" 2>/dev/null
+	if process_chief; then
+		kill -s TERM "$chief" 2>/dev/null
 	else
 		strays=told
 		process_signal TERM all
 	fi
-	while process_lives supervisor || process_lives daemon || process_members; do
+	while process_chief || process_lives daemon || process_members; do
 		if [ "$(date +%s)" -ge "$until" ]; then
 			[ "$tries" -lt 50 ] || break
 			tries=$((tries + 1)) killed=yes
 			process_signal KILL all
-		elif [ -z "$strays" ] && ! process_lives supervisor && ! process_lives daemon; then
+		elif [ -z "$strays" ] && ! process_chief && ! process_lives daemon; then
 			strays=told
 			process_signal TERM strays
 		fi
@@ -183,6 +192,12 @@ process_stop() {
 	rm -f "$run/stop"
 }
 
+# process_chief is true if the supervisor that process_session saw still runs.
+process_chief() {
+	pid=$chief born=$chief_born booted=$chief_booted
+	process_is
+}
+
 # process_last_end prints what the supervisor saw end the daemon.
 process_last_end() {
 	[ -r "$run/ended" ] || return
@@ -195,9 +210,12 @@ process_last_end() {
 # environment whom the supervisor started.
 process_session() {
 	process_recall supervisor
+	session='' badge='' chief='' chief_born='' chief_booted=''
+	[ -n "$pid" ] || return
+	chief=$pid chief_born=$born chief_booted=$booted
 	badge=DAVIT_SUPERVISOR=$pid.$born. session=$pid
 	[ "$booted" = "${now_booted:=$(process_boot)}" ] || badge=
-	process_lives supervisor && return
+	process_is && return
 	process_lives daemon && [ "$(process_table | while read -r its _ in_session; do
 		[ "$its" != "$pid" ] || echo "$in_session"
 	done)" = "$session" ] || session=
@@ -215,6 +233,15 @@ process_table() {
 	fi
 }
 
+# process_badged prints who seems to have the badge: what an environment holds may look like the head of another.
+process_badged() {
+	[ -z "$badge" ] || head -n 99999 /proc/[0-9]*/environ 2>/dev/null | tr '\000' '\012' | awk -v badge="$badge" '
+		/^==> \/proc\/[0-9]+\/environ <==$/ { split($2, part, "/"); pid = part[3]; next }
+		$0 == badge { print pid }'
+}
+
+process_environ() { tr '\000' '\012' 2>/dev/null <"/proc/$1/environ"; } 2>/dev/null
+
 # process_members sets members to all processes of the daemon and its supervisor, those also that left
 # the session, and outside to those that left the group. False if there are none.
 process_members() {
@@ -229,18 +256,11 @@ process_members() {
 			esac
 		done
 	fi
-	# shellcheck disable=SC2046
-	[ -z "$badge" ] || set -- $(grep -l -s -F -e "$badge" /proc/[0-9]*/environ)
-	for member; do
-		case $member in
-		/proc/*/environ) ;;
-		*) continue ;;
-		esac
-		member=${member#/proc/} member=${member%/environ}
+	for member in $(process_badged); do
 		case "$members " in
 		*" $member "*) continue ;;
 		esac
-		[ -n "$(process_birth "$member")" ] || continue
+		[ -n "$(process_birth "$member")" ] && process_environ "$member" | grep -q -x -F -e "$badge" || continue
 		members="$members $member" outside="$outside $member"
 	done
 	members=${members# }

@@ -84,7 +84,9 @@ func (p *plain) put() {
 	}
 	p.h.Run(fmt.Sprintf("cd %s && mkdir -p service new && echo process >service/kind && printf %%s %s >service/env && "+
 		"chmod 0600 service/env && printf %%s %s >new/unit", host.Quote(p.base), host.Quote(string(d.Env)), host.Quote(string(Unit(d)))))
-	p.talk().yes("do", "put", "new")
+	o := p.talk()
+	o.yes("do", "put", "new")
+	o.talk.Close()
 }
 
 // order is a conversation with the host.
@@ -203,9 +205,32 @@ func (p *plain) logs() string {
 // gone fails the test if a process of the daemon or its supervisor is left.
 func (p *plain) gone() {
 	p.t.Helper()
-	testhost.Eventually(p.t, "nothing of it runs", func() bool {
-		return len(p.h.Processes("DAVIT_SUPERVISOR=")) == 0 && len(p.h.Processes(p.base+"/")) == 0
-	})
+	p.none("DAVIT_SUPERVISOR=")
+	p.none(p.base + "/")
+}
+
+// none fails the test if there are processes that mention marker.
+func (p *plain) none(marker string) {
+	p.t.Helper()
+	for end := time.Now().Add(30 * time.Second); len(p.h.Processes(marker)) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			p.t.Fatalf("these run still: %v", p.h.Processes(marker))
+		}
+	}
+}
+
+// supervisors returns how many there are. Parts of one, such as its logger, are below it.
+func (p *plain) supervisors() (n int) {
+	all := map[int]testhost.Proc{}
+	for _, proc := range p.h.Processes(p.service("supervise")) {
+		all[proc.PID] = proc
+	}
+	for _, proc := range all {
+		if _, part := all[proc.PPID]; !part {
+			n++
+		}
+	}
+	return n
 }
 
 // loop is the end of a daemon that runs until it is asked to end.
@@ -384,7 +409,7 @@ func TestNothingThatADaemonLeavesEscapes(t *testing.T) {
 			o.talk.Close()
 			p.gone()
 			if p.h.User != "root" {
-				testhost.Eventually(t, "no process of its account is left", func() bool { return len(p.h.Processes("")) == 0 })
+				p.none("")
 			}
 		})
 	}
@@ -487,10 +512,13 @@ func TestThereIsOneSupervisor(t *testing.T) {
 						t.Errorf("start: %s %s", w.First, w.Rest)
 					}
 				}
+				defer func() {
+					if t.Failed() {
+						t.Log(p.logs(), p.h.Run("cd "+host.Quote(p.service("run"))+"; ls -la; tail -n 9 *d; ps -e -o pid,ppid,sid,args | grep supervise"))
+					}
+				}()
 				p.wait("starts", strings.Repeat("started\n", round+1))
-				testhost.Eventually(t, "there is one supervisor, and its logger", func() bool {
-					return len(p.h.Processes("service/supervise")) <= 2
-				})
+				testhost.Eventually(t, "there is one supervisor", func() bool { return p.supervisors() == 1 })
 				one.yes("do", "stop", "20")
 				one.talk.Close()
 				two.talk.Close()
