@@ -16,7 +16,6 @@ import (
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/health"
-	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/internal/testhost"
 	"github.com/davit-sh/davit/service"
 )
@@ -37,7 +36,7 @@ func (l *life) link() string {
 	return "$HOME/.local/bin/worker"
 }
 
-// units is the directory of systemd's units, as a shell on the host reads it.
+// unit is the directory of systemd's units, as a shell on the host reads it.
 func (l *life) units() string {
 	if l.scope == davit.System {
 		return "/etc/systemd/system"
@@ -64,16 +63,11 @@ func (l *life) stays(release string, pid int) {
 
 // eachSystemd is eachKeeper of those that systemd is.
 func eachSystemd(t *testing.T, test func(l *life)) {
-	for _, k := range keepers {
-		if k.kind != service.Systemd {
-			continue
+	eachKeeper(t, func(l *life) {
+		if l.kind == service.Systemd {
+			test(l)
 		}
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			seen := k.boot(t)
-			test(&life{T: t, keeper: k, Host: dial(t, seen), seen: seen})
-		})
-	}
+	})
 }
 
 // twins writes two daemons whose releases begin with the same four digits.
@@ -172,13 +166,14 @@ func TestAUserWhoMayNotLingerIsToldHowTo(t *testing.T) {
 		t.Errorf("%v is of another kind", err)
 	}
 	l.is(davit.StateAbsent, "")
+	l.nothingLeft()
 
 	m.Run("loginctl enable-linger me")
 	l.must(l.install(one, l.running()))
 	pid := l.status().PID
 	m.Run("loginctl disable-linger me")
 	_, err = l.install(two, l.running())
-	explained(l, err, davit.ExitHost, "sudo loginctl enable-linger me")
+	explained(l, err, davit.ExitHost, "sudo loginctl enable-linger me", "worker is as it was")
 	l.stays(id(l, one), pid)
 }
 
@@ -190,10 +185,19 @@ func (l *life) anothers(dir string) string {
 		wanted = "multi-user.target"
 	}
 	unit := "[Service]\nExecStart=/bin/sh -c 'while :; do sleep 0.1; done'\n[Install]\nWantedBy=" + wanted + "\n"
-	l.seen.Run("mkdir -p " + dir + " && printf %s " + host.Quote(unit) + " >" + dir + "/worker.service")
+	l.seen.Run("mkdir -p " + dir + " && printf %s " + quoted(unit) + " >" + dir + "/worker.service")
 	l.systemctl("daemon-reload")
 	l.systemctl("start worker")
 	return unit
+}
+
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// unhealthy is running of what never is well.
+func (l *life) unhealthy() *davit.Run {
+	run := l.running()
+	run.Health = &health.Check{Command: "exit 1", Timeout: time.Second}
+	return run
 }
 
 func TestAnothersUnitIsRefusedOrAdopted(t *testing.T) {
@@ -206,7 +210,7 @@ func TestAnothersUnitIsRefusedOrAdopted(t *testing.T) {
 		path := strings.TrimSpace(l.seen.Run("echo " + l.units() + "/worker.service"))
 
 		_, err := l.install(one, l.running())
-		explained(l, err, davit.ExitHost, path+" is there and is not Davit's", "nothing was touched")
+		explained(l, err, davit.ExitHost, path+" is there and is not Davit's", "nothing was touched", "--adopt")
 		if got := l.systemctl("show -P MainPID worker"); got != pid {
 			l.Errorf("its process is %s, was %s", got, pid)
 		}
@@ -224,7 +228,13 @@ func TestAnothersUnitIsRefusedOrAdopted(t *testing.T) {
 		}
 		untouched()
 
-		run := l.running()
+		run := l.unhealthy()
+		run.Adopt = true
+		_, err = l.install(one, run)
+		explained(l, err, davit.ExitUnhealthy, "unhealthy")
+		untouched()
+
+		run = l.running()
 		run.Adopt = true
 		l.must(l.install(one, run))
 		l.is(davit.StateRunning, id(l, one))
@@ -243,20 +253,44 @@ func TestAnothersUnitIsRefusedOrAdopted(t *testing.T) {
 func TestAnothersUnitOfThePackagesIsNotHidden(t *testing.T) {
 	t.Parallel()
 	eachSystemd(t, func(l *life) {
-		dir := ".local/share/systemd/user"
+		dir := "$HOME/.local/share/systemd/user"
 		if l.scope == davit.System {
-			dir = "/lib/systemd/system"
+			dir = "/lib/systemd/system" // as systemd has it, which may be a link
 		}
 		l.anothers(dir)
-		pid := l.systemctl("show -P MainPID worker")
+		path := strings.TrimSpace(l.seen.Run("echo " + dir + "/worker.service"))
 		_, err := l.install(sleeper(l, "one"), l.running())
-		explained(l, err, davit.ExitHost, dir+"/worker.service is there and is not Davit's", "nothing was touched")
+		explained(l, err, davit.ExitHost, path+" is there and is not Davit's")
+		run := l.unhealthy()
+		run.Adopt = true
+		_, err = l.install(sleeper(l, "one"), run)
+		explained(l, err, davit.ExitUnhealthy, "unhealthy")
+		if got := l.systemctl("show -P FragmentPath worker"); got != path {
+			l.Errorf("its unit is %q now, was %q", got, path)
+		}
+		if got := l.systemctl("is-active worker"); got != "active" {
+			l.Errorf("it is %s", got)
+		}
+	})
+}
+
+func TestAnothersServiceIsNotStoppedWithADaemon(t *testing.T) {
+	t.Parallel()
+	eachSystemd(t, func(l *life) {
+		l.anothers(l.units())
+		pid := l.systemctl("show -P MainPID worker")
+		l.must(l.install(sleeper(l, "one"), nil))
+		ctx, _ := told(l)
+		_, err := davit.Stop(ctx, l, davit.StopOptions{Target: l.target()})
+		l.Logf("stop: %v", err)
 		if got := l.systemctl("show -P MainPID worker"); got != pid {
-			l.Errorf("its process is %s, was %s", got, pid)
+			l.Errorf("after stop its process is %s, was %s", got, pid)
 		}
-		if left := l.seen.Run("ls -A " + l.base() + " " + l.link() + " 2>/dev/null; :"); left != "" {
-			l.Errorf("left behind: %s", left)
+		_, err = davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target()})
+		if err != nil {
+			l.Errorf("uninstall: %v", err)
 		}
+		l.systemctl("start worker")
 	})
 }
 
@@ -315,8 +349,10 @@ func TestADaemonThatIgnoresTermIsEnded(t *testing.T) {
 		if left := l.seen.Processes(mark); len(left) > 0 {
 			l.Errorf("there is %v", left)
 		}
-		if s := l.status(); s.State == davit.StateRunning || s.PID != 0 {
+		if s := l.status(); s.State == davit.StateRunning {
 			l.Errorf("%+v", s)
+		} else if s.State != davit.StateStopped {
+			l.Errorf("AFTER STOP: %+v", s)
 		}
 	})
 }
@@ -326,27 +362,32 @@ func TestWhatIsHalfRemovedIsRemoved(t *testing.T) {
 	eachKeeper(t, func(l *life) {
 		mark := "half-" + strings.ToLower(rand.Text())
 		one := shellDaemon(l, "sh -c 'while :; do sleep 0.1; done # "+mark+"'")
-		halves := []string{l.link(), l.base() + "/current"}
-		if l.kind != service.Process { // whose service directory is all that tells of it
-			halves = append(halves, l.base()+"/service", l.base())
-		}
-		for _, gone := range halves {
+		for name, gone := range map[string]string{
+			"the link":                   l.link(),
+			"the description":            l.base() + "/service",
+			"current":                    l.base() + "/current",
+			"the directory":              l.base(),
+			"the directory and the link": l.base() + " " + l.link(),
+		} {
+			if only := os.Getenv("HALF"); only != "" && only != name {
+				continue
+			}
 			l.must(l.install(one, l.running()))
 			l.seen.Run("rm -rf " + gone)
 			ctx, _ := told(l)
 			r, err := davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target(), Stop: true})
 			if err != nil || r.Outcome != davit.Uninstalled {
-				l.Errorf("without %s: %+v, %v", gone, r, err)
+				l.Errorf("%s is gone: %+v, %v", name, r, err)
 			}
 			if s := l.status(); s.State != davit.StateAbsent {
-				l.Errorf("without %s: %+v", gone, s)
+				l.Errorf("%s is gone: %+v", name, s)
 			}
 			l.nothingLeft()
 			if left := l.seen.Processes(mark); len(left) > 0 {
-				l.Errorf("without %s: it left %v", gone, left)
+				l.Errorf("%s is gone: it left %v", name, left)
 			}
 			if l.Failed() {
-				l.FailNow()
+				l.Fatal(name)
 			}
 		}
 	})
@@ -357,7 +398,7 @@ func TestTwoOperationsOnOneDaemonAreNotDoneAtOnce(t *testing.T) {
 	eachKeeper(t, func(l *life) {
 		one, two := sleeper(l, "one"), sleeper(l, "two")
 		l.must(l.install(one, l.running()))
-		first, cancel := context.WithCancel(recorded(l))
+		first, cancel := context.WithCancel(t2(l))
 		defer cancel()
 		settling, ended := make(chan struct{}), make(chan error, 1)
 		first = when(first, "settling", func() { close(settling) })
@@ -402,8 +443,7 @@ func TestTwoOperationsOnOneDaemonAreNotDoneAtOnce(t *testing.T) {
 	})
 }
 
-// recorded returns the context of told alone.
-func recorded(t testing.TB) context.Context {
+func t2(t testing.TB) context.Context {
 	ctx, _ := told(t)
 	return ctx
 }
@@ -448,20 +488,20 @@ func TestAHookThatFailsEndsTheChange(t *testing.T) {
 			if !errors.Is(err, davit.ErrHook) {
 				l.Errorf("%v is of another kind", err)
 			}
-			if releases, err := davit.Releases(recorded(l), l, l.target()); err != nil || len(releases) > 2 {
+			if releases, err := davit.Releases(t2(l), l, l.target()); err != nil || len(releases) > 2 {
 				l.Errorf("releases: %+v, %v", releases, err)
 			}
 		}
 		here := filepath.Join(l.TempDir(), "ran")
 		run := l.running()
-		run.Before = davit.Hook{Local: "echo >" + host.Quote(here) + "; exit 3", Remote: "echo >ran"}
-		refused(run, davit.ExitFailed, "before, here")
+		run.Before = davit.Hook{Local: "echo >" + quoted(here) + "; exit 3", Remote: "echo >ran"}
+		refused(run, davit.ExitFailed, "before, here", "worker is as it was")
 		l.stays(id(l, one), pid)
 		if _, err := os.Stat(here); err != nil {
 			l.Error(err)
 		}
 		run.Before = davit.Hook{Remote: "exit 3"}
-		refused(run, davit.ExitFailed, "before, on the host: exit status 3")
+		refused(run, davit.ExitFailed, "before, on the host: exit status 3", "worker is as it was")
 		l.stays(id(l, one), pid)
 		if left := l.seen.Run("ls ran 2>/dev/null; :"); left != "" {
 			l.Error("the hook on the host was run after the one here had failed")
