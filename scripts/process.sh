@@ -260,8 +260,9 @@ process_members() {
 		case "$members " in
 		*" $member "*) continue ;;
 		esac
-		[ -n "$(process_birth "$member")" ] && process_environ "$member" | grep -q -x -F -e "$badge" || continue
-		members="$members $member" outside="$outside $member"
+		if [ -n "$(process_birth "$member")" ] && process_environ "$member" | grep -q -x -F -e "$badge"; then
+			members="$members $member" outside="$outside $member"
+		fi
 	done
 	members=${members# }
 	[ -n "$members" ]

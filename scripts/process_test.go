@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -512,11 +514,6 @@ func TestThereIsOneSupervisor(t *testing.T) {
 						t.Errorf("start: %s %s", w.First, w.Rest)
 					}
 				}
-				defer func() {
-					if t.Failed() {
-						t.Log(p.logs(), p.h.Run("cd "+host.Quote(p.service("run"))+"; ls -la; tail -n 9 *d; ps -e -o pid,ppid,sid,args | grep supervise"))
-					}
-				}()
 				p.wait("starts", strings.Repeat("started\n", round+1))
 				testhost.Eventually(t, "there is one supervisor", func() bool { return p.supervisors() == 1 })
 				one.yes("do", "stop", "20")
@@ -662,4 +659,116 @@ func TestALogIsFollowedAcrossItsFiles(t *testing.T) {
 			other.yes("do", "stop", "20")
 		})
 	}
+}
+
+func TestAPlainProcessStartsWithTheHost(t *testing.T) {
+	t.Parallel()
+	crontab := testhost.Need(t, "crontab")
+	for name, others := range map[string]string{"others' lines": "# mine\n\n0 4 * * *\techo '50%' \\% über # davit\n  \n\n", "none": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := testhost.Start(t, testhost.WithHome("it's 100% \"home\""))
+			t.Cleanup(func() { exec.Command(crontab, "-u", h.User, "-r").Run() }) // there may be none
+			if others != "" {
+				h.Run("printf %s " + host.Quote(others) + " >tab && crontab tab")
+			}
+			p := newPlain(t, h, `printf "%s\n" "$PATH" >"$HOME/path"; echo started >>"$HOME/starts"`+loop, service.Spec{})
+			o := p.talk()
+			if why := o.yes("do", "put", "new"); why != "" { // a second time
+				t.Errorf("put says %q", why)
+			}
+			tab := h.Run("crontab -l")
+			line, found := strings.CutPrefix(tab, others)
+			if !found || strings.Count(line, "\n") != 1 {
+				t.Fatalf("of %q was made %q", others, tab)
+			}
+			// As cron has it when the host was started.
+			command, _ := strings.CutPrefix(strings.ReplaceAll(strings.TrimSpace(line), `\%`, "%"), "@reboot ")
+			h.Run("cd /; HOME=" + host.Quote(h.Home) + "; export HOME; env -i HOME=\"$HOME\" LOGNAME=x PATH=/usr/bin:/bin SHELL=/bin/sh /bin/sh -c " +
+				host.Quote(command) + " </dev/null >/dev/null 2>&1 &")
+			p.wait("starts", "started\n")
+			o.is("running", "")
+			if got, want := p.file("path"), h.Run(`printf '%s\n' "$PATH"`); got != want {
+				t.Errorf("its PATH is %q, not %q", got, want)
+			}
+			o.yes("do", "stop", "20")
+			o.yes("do", "drop")
+			o.yes("do", "drop")
+			if left, err := h.Try("crontab -l"); left != others || (err == nil) != (others != "") {
+				t.Errorf("what is left of %q is %q, %v", others, left, err)
+			}
+		})
+	}
+}
+
+func TestAPlainProcessSaysThatItDoesNotStartWithTheHost(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		option testhost.Option
+		why    string
+	}{
+		"no crontab": {testhost.WithPath(append([]string{"setsid"}, testhost.BaseTools...)...), "there is no crontab"},
+		"one that refuses": {
+			testhost.WithMounts(`mkdir "$dir/refusing"; printf '#!/bin/sh\necho you may not >&2; exit 1\n' >"$dir/refusing/crontab"
+				chmod 0755 "$dir/refusing/crontab"; mount --bind "$dir/refusing/crontab" "$(command -v crontab)"`), "crontab: you may not",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, testhost.Start(t, c.option), loop, service.Spec{})
+			o := p.talk()
+			if why := o.yes("do", "put", "new"); why != "it does not start again with the host: "+c.why {
+				t.Errorf("put says %q", why)
+			}
+			o.yes("do", "drop")
+		})
+	}
+}
+
+func TestAPlainProcessHasItsUserAndLimits(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]testhost.Option{
+		"dash": nil, "bash": {bashSh}, "by su": {testhost.WithPath(append([]string{"setsid", "su"}, testhost.BaseTools...)...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, testhost.Start(t, append(options, testhost.Root)...), `{ cat /proc/$$/limits; cat /proc/$$/status; } >DIR/out/is; echo "$HOME $USER $A"
+				pwd; echo over >DIR/out/over`+loop, service.Spec{
+				User: "nobody", WorkingDir: "/usr", Secrets: []string{"A=it's"},
+				Limits: map[string]string{"nofile": "123", "core": "1M", "nproc": "456", "as": "1G"},
+			})
+			p.h.Run("mkdir out && chmod 0777 out && chmod 0755 . 'a dir'")
+			o := p.talk()
+			o.yes("do", "start")
+			p.wait("out/over", "over\n")
+			is := p.file("out/is")
+			for _, want := range []string{`open files +123 +123 `, `core file size +1048576 +1048576 `, `processes +456 +456 `, `address space +1073741824 `, `Uid:\s65534\s65534\s65534`, `Gid:\s65534`} {
+				if !regexp.MustCompile(want).MatchString(is) {
+					t.Errorf("no %s in %s", want, is)
+				}
+			}
+			testhost.Eventually(t, "it has said where it runs", func() bool { return p.logs() == "/nonexistent nobody it's\n/usr\n" })
+			o.yes("do", "stop", "20")
+			o.is("stopped", "")
+			p.spec.Limits = map[string]string{"nofile": "4611686018427387904"}
+			p.put()
+			o.yes("do", "start")
+			o.is("failed", "the limit nofile cannot be set")
+			p.spec.Limits, p.spec.WorkingDir = nil, "/nowhere"
+			p.put()
+			o.yes("do", "stop", "20")
+			o.yes("do", "start")
+			o.is("failed", "it cannot run in /nowhere")
+			o.yes("do", "stop", "20")
+		})
+	}
+}
+
+func TestAPlainProcessThatCannotChangeItsUserSaysSo(t *testing.T) {
+	t.Parallel()
+	p := newPlain(t, testhost.Start(t, testhost.BusyboxSh, testhost.Root), loop, service.Spec{User: "nobody"})
+	o := p.talk()
+	o.yes("do", "start")
+	o.is("failed", "it cannot run as nobody")
+	o.yes("do", "stop", "20")
 }

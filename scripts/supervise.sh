@@ -305,13 +305,19 @@ become() {
 		attempt ulimit "-$option" "$3" || trouble "the limit $1 cannot be set: ${why##*: }"
 		shift 3
 	done
-	attempt cd "${directory:-$HOME}" || trouble "it cannot run in ${directory:-$HOME}: ${why##*: }"
+	if [ -z "$directory" ]; then
+		directory=$HOME
+		[ -d "$HOME" ] || directory=/ # many an account for services has a home that is not there
+	fi
+	attempt cd "$directory" || trouble "it cannot run in $directory: ${why##*: }"
 	eval "set -- $command"
 	[ -x "$1" ] || trouble "$1 cannot be started"
 	if [ -n "$as" ]; then
+		id -u "$as" >/dev/null 2>&1 || trouble "it cannot run as $as: there is no such user"
 		if has setpriv && setpriv --reuid=0 true 2>/dev/null; then # busybox has one that cannot
 			set -- "$(command -v setpriv)" "--reuid=$(id -u "$as")" "--regid=$(id -g "$as")" --init-groups -- "$@"
 		else
+			has su || trouble "it cannot run as $as: there is neither setpriv nor su"
 			set -- "$(command -v su)" -s /bin/sh "$as" -c "exec $command"
 		fi
 	fi
