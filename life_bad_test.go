@@ -369,8 +369,8 @@ func TestWhatIsHalfRemovedIsRemoved(t *testing.T) {
 			"the directory":              l.base(),
 			"the directory and the link": l.base() + " " + l.link(),
 		} {
-			if only := os.Getenv("HALF"); only != "" && only != name {
-				continue
+			if l.kind == "process" && strings.Contains(gone+" ", l.base()+"/service ") || l.kind == "process" && strings.HasPrefix(gone+" ", l.base()+" ") {
+				continue // all that is known of the process was there
 			}
 			l.must(l.install(one, l.running()))
 			l.seen.Run("rm -rf " + gone)

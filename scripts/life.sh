@@ -205,16 +205,20 @@ put() {
 start() {
 	why=
 	"${kind}_start" || fail service "${why:-it did not start}"
-	state='' pid=''
-	"${kind}_look"
-	[ "$state" = running ] || fail service "${why:-it ended at once}"
+	tries=0 pid=
+	while [ -z "$pid" ] && [ "$tries" -lt 25 ]; do # it may be between two processes
+		[ "$tries" -eq 0 ] || pause
+		state='' pid=''
+		"${kind}_look"
+		[ "$state" = running ] || fail service "${why:-it ended at once}"
+		tries=$((tries + 1))
+	done
 }
 
 # watch says when the daemon is not what it was when it was started: it has ended, or was started again.
 watch() {
-	[ -n "$pid" ] || return 0
 	first=$pid born=$(birth "$pid")
-	while [ "$(birth "$first")" = "$born" ]; do
+	while [ -n "$born" ] && [ "$(birth "$first")" = "$born" ]; do
 		pause
 	done
 	state='' pid='' why=''
