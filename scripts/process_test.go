@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -59,6 +58,14 @@ type plain struct {
 	base string
 	spec service.Spec
 	root bool
+}
+
+// plainHost is a host whose crontabs are its own: those of the machine are not for tests to change.
+func plainHost(t *testing.T, options ...testhost.Option) *testhost.Host {
+	t.Helper()
+	testhost.Need(t, "crontab")
+	return testhost.Start(t, append(slices.Clip(options), testhost.WithMounts(
+		`mount -t tmpfs -o mode=1730,gid="$(stat -c %g /var/spool/cron/crontabs)" tmpfs /var/spool/cron/crontabs`))...)
 }
 
 // newPlain puts the script on the host as the daemon. DIR in it is a directory for what it has to say.
@@ -271,7 +278,7 @@ func TestAPlainProcessHasAWholeLife(t *testing.T) {
 			t.Parallel()
 			args := []string{"it's", "", "two  words", "$HOME `x` \\", "über\n世界\n", "-n", "*", "\xff\xfe"}
 			env := []string{"ODD=it's \"$HOME\"\n\tüber", "EMPTY=", "BYTES=\xff\xfe", "LC_ALL=C.UTF-8"}
-			p := newPlain(t, testhost.Start(t, options...), `cat /proc/$$/cmdline >DIR/args; cat /proc/$$/environ >DIR/env; pwd >DIR/pwd
+			p := newPlain(t, plainHost(t, options...), `cat /proc/$$/cmdline >DIR/args; cat /proc/$$/environ >DIR/env; pwd >DIR/pwd
 				echo started >>DIR/starts`+loop, service.Spec{Args: args, Env: env, Secrets: []string{"KEY=s3cret"}, WorkingDir: "/usr"})
 			o := p.talk()
 			o.yes("do", "fits")
@@ -336,7 +343,7 @@ func TestADaemonThatFailsIsGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// A child that it leaves holds its output.
-			p := newPlain(t, testhost.Start(t, options...), `(trap "" TERM; exec sleep 300) & echo started >>DIR/starts; exit 7`, service.Spec{})
+			p := newPlain(t, plainHost(t, options...), `(trap "" TERM; exec sleep 300) & echo started >>DIR/starts; exit 7`, service.Spec{})
 			o := p.talk()
 			o.yes("do", "start")
 			o.is("failed", "status 7, 5 times in 60 s")
@@ -355,7 +362,7 @@ func TestADaemonThatFailsIsGivenUp(t *testing.T) {
 
 func TestWhatEndsADaemonDecidesWhetherItIsStartedAgain(t *testing.T) {
 	t.Parallel()
-	h := testhost.Start(t)
+	h := plainHost(t)
 	for _, c := range []struct{ restart, end, state, why string }{
 		{service.OnFailure, "exit 0", "stopped", "status 0"},
 		{service.OnFailure, "kill -TERM $$", "stopped", "signal TERM"},
@@ -377,7 +384,7 @@ func TestWhatEndsADaemonDecidesWhetherItIsStartedAgain(t *testing.T) {
 
 func TestAPlainDaemonThatIgnoresTERMIsKilled(t *testing.T) {
 	t.Parallel()
-	p := newPlain(t, testhost.Start(t), `trap "" TERM; echo up >DIR/up; while :; do sleep 0.1; done`, service.Spec{})
+	p := newPlain(t, plainHost(t), `trap "" TERM; echo up >DIR/up; while :; do sleep 0.1; done`, service.Spec{})
 	o := p.talk()
 	o.yes("do", "start")
 	p.wait("up", "up\n")
@@ -399,7 +406,7 @@ func TestNothingThatADaemonLeavesEscapes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlain(t, testhost.Start(t), script+"\nexit 0", service.Spec{})
+			p := newPlain(t, plainHost(t), script+"\nexit 0", service.Spec{})
 			o := p.talk()
 			o.yes("do", "start")
 			p.wait("up", "up\n")
@@ -419,7 +426,7 @@ func TestNothingThatADaemonLeavesEscapes(t *testing.T) {
 
 func TestANumberThatIsAnothersIsNeverSignalled(t *testing.T) {
 	t.Parallel()
-	h := testhost.Start(t)
+	h := plainHost(t)
 	p := newPlain(t, h, loop, service.Spec{})
 	h.Run("setsid sleep 4711 </dev/null >/dev/null 2>&1 &")
 	var stranger int
@@ -452,7 +459,7 @@ func TestANumberThatIsAnothersIsNeverSignalled(t *testing.T) {
 
 func TestAHostThatWasStartedAgainIsSaid(t *testing.T) {
 	t.Parallel()
-	p := newPlain(t, testhost.Start(t), loop, service.Spec{})
+	p := newPlain(t, plainHost(t), loop, service.Spec{})
 	o := p.talk()
 	o.yes("do", "start")
 	o.is("running", "")
@@ -468,7 +475,7 @@ func TestAHostThatWasStartedAgainIsSaid(t *testing.T) {
 
 func TestADaemonOutlivesItsSupervisorAndIsEndedAllTheSame(t *testing.T) {
 	t.Parallel()
-	p := newPlain(t, testhost.Start(t), `(while :; do sleep 0.1; done) & echo $$ >DIR/pid`+loop, service.Spec{})
+	p := newPlain(t, plainHost(t), `(while :; do sleep 0.1; done) & echo $$ >DIR/pid`+loop, service.Spec{})
 	for _, then := range []string{"stop", "start", "killed too"} {
 		o := p.talk()
 		o.yes("do", "start")
@@ -500,7 +507,7 @@ func TestThereIsOneSupervisor(t *testing.T) {
 	for name, options := range someShells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlain(t, testhost.Start(t, options...), `echo started >>DIR/starts`+loop, service.Spec{})
+			p := newPlain(t, plainHost(t, options...), `echo started >>DIR/starts`+loop, service.Spec{})
 			for round := range 5 {
 				one, two := p.talk(), p.talk()
 				p.h.Run("for i in 1 2 3 4 5 6; do /bin/sh " + host.Quote(p.service("supervise")) + " </dev/null >/dev/null 2>&1 & done")
@@ -530,7 +537,7 @@ func TestThereIsOneSupervisor(t *testing.T) {
 
 func TestTheSupervisorHoldsNoLock(t *testing.T) {
 	t.Parallel()
-	p := newPlain(t, testhost.Start(t), loop, service.Spec{})
+	p := newPlain(t, plainHost(t), loop, service.Spec{})
 	o, next := p.talk(), p.talk()
 	o.yes("hold")
 	o.yes("do", "start")
@@ -544,7 +551,7 @@ func TestTheSupervisorHoldsNoLock(t *testing.T) {
 
 func TestWhatATransactionLeftPendingIsSettledBeforeTheDaemonStarts(t *testing.T) {
 	t.Parallel()
-	p := newPlain(t, testhost.Start(t), `cat DIR/pending >DIR/seen; trap "exit 1" TERM`+loop, service.Spec{})
+	p := newPlain(t, plainHost(t), `cat DIR/pending >DIR/seen; trap "exit 1" TERM`+loop, service.Spec{})
 	p.h.Run("echo 'echo settled >~/pending; rm \"$base/pending\"; exit 5' >" + host.Quote(p.base+"/pending"))
 	o := p.talk()
 	o.yes("do", "start")
@@ -559,7 +566,7 @@ func TestNothingOfALogIsLost(t *testing.T) {
 	for name, options := range someShells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlain(t, testhost.Start(t, options...), `seq 1 4000000; echo over >DIR/over`+loop, service.Spec{})
+			p := newPlain(t, plainHost(t, options...), `seq 1 4000000; echo over >DIR/over`+loop, service.Spec{})
 			o := p.talk()
 			o.yes("do", "start")
 			p.wait("over", "over\n")
@@ -594,7 +601,7 @@ func TestALogThatNeverEndsHasABound(t *testing.T) {
 	for name, options := range map[string][]testhost.Option{"dash": nil, "busybox": {testhost.BusyboxSh}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlain(t, testhost.Start(t, options...), `dd if=/dev/zero bs=65536 count=16384; echo over >DIR/over`+loop, service.Spec{})
+			p := newPlain(t, plainHost(t, options...), `dd if=/dev/zero bs=65536 count=16384; echo over >DIR/over`+loop, service.Spec{})
 			o := p.talk()
 			o.yes("do", "start")
 			size := func() (sum int64) {
@@ -620,7 +627,7 @@ func TestALogThatNeverEndsHasABound(t *testing.T) {
 
 func TestAFullDiskDoesNotHoldUpTheDaemon(t *testing.T) {
 	t.Parallel()
-	p := newPlain(t, testhost.Start(t, testhost.HomeOnTmpfs("size=4m")), `dd if=/dev/zero bs=65536 count=500; exec sleep 4711`, service.Spec{})
+	p := newPlain(t, plainHost(t, testhost.HomeOnTmpfs("size=4m")), `dd if=/dev/zero bs=65536 count=500; exec sleep 4711`, service.Spec{})
 	o := p.talk()
 	o.yes("do", "start")
 	testhost.Eventually(t, "it has written all", func() bool { return len(p.h.Processes("4711")) == 1 })
@@ -634,7 +641,7 @@ func TestALogIsFollowedAcrossItsFiles(t *testing.T) {
 	for name, options := range map[string][]testhost.Option{"gnu": nil, "busybox": {testhost.BusyboxSh}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlain(t, testhost.Start(t, options...), `echo one; echo two; until [ -e DIR/go ]; do sleep 0.05; done
+			p := newPlain(t, plainHost(t, options...), `echo one; echo two; until [ -e DIR/go ]; do sleep 0.05; done
 				dd if=/dev/zero bs=65536 count=160 2>/dev/null | tr "\\000" x | fold -w 4000; echo; echo after; echo over >DIR/over`+loop, service.Spec{})
 			o := p.talk()
 			o.yes("do", "start")
@@ -663,12 +670,10 @@ func TestALogIsFollowedAcrossItsFiles(t *testing.T) {
 
 func TestAPlainProcessStartsWithTheHost(t *testing.T) {
 	t.Parallel()
-	crontab := testhost.Need(t, "crontab")
 	for name, others := range map[string]string{"others' lines": "# mine\n\n0 4 * * *\techo '50%' \\% über # davit\n  \n\n", "none": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := testhost.Start(t, testhost.WithHome("it's 100% \"home\""))
-			t.Cleanup(func() { exec.Command(crontab, "-u", h.User, "-r").Run() }) // there may be none
+			h := plainHost(t, testhost.WithHome("it's 100% \"home\""))
 			if others != "" {
 				h.Run("printf %s " + host.Quote(others) + " >tab && crontab tab")
 			}
@@ -715,7 +720,7 @@ func TestAPlainProcessSaysThatItDoesNotStartWithTheHost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlain(t, testhost.Start(t, c.option), loop, service.Spec{})
+			p := newPlain(t, plainHost(t, c.option), loop, service.Spec{})
 			o := p.talk()
 			if why := o.yes("do", "put", "new"); why != "it does not start again with the host: "+c.why {
 				t.Errorf("put says %q", why)
@@ -732,7 +737,7 @@ func TestAPlainProcessHasItsUserAndLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlain(t, testhost.Start(t, append(options, testhost.Root)...), `{ cat /proc/$$/limits; cat /proc/$$/status; } >DIR/out/is; echo "$HOME $USER $A"
+			p := newPlain(t, plainHost(t, append(options, testhost.Root)...), `{ cat /proc/$$/limits; cat /proc/$$/status; } >DIR/out/is; echo "$HOME $USER $A"
 				pwd; echo over >DIR/out/over`+loop, service.Spec{
 				User: "nobody", WorkingDir: "/usr", Secrets: []string{"A=it's"},
 				Limits: map[string]string{"nofile": "123", "core": "1M", "nproc": "456", "as": "1G"},
@@ -766,7 +771,7 @@ func TestAPlainProcessHasItsUserAndLimits(t *testing.T) {
 
 func TestAPlainProcessThatCannotChangeItsUserSaysSo(t *testing.T) {
 	t.Parallel()
-	p := newPlain(t, testhost.Start(t, testhost.BusyboxSh, testhost.Root), loop, service.Spec{User: "nobody"})
+	p := newPlain(t, plainHost(t, testhost.BusyboxSh, testhost.Root), loop, service.Spec{User: "nobody"})
 	o := p.talk()
 	o.yes("do", "start")
 	o.is("failed", "it cannot run as nobody")
