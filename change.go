@@ -366,6 +366,9 @@ func (c *change) finishFresh(ctx context.Context) error {
 		return err
 	}
 	c.receipt.Health = Healthy
+	if err := c.hook(ctx, "after", c.After); err != nil {
+		return err
+	}
 	ctx = c.steps.begin(ctx, "commit")
 	last := conversation{password: c.password}
 	place := scripts.Place{System: c.target.Scope == System, Dir: c.target.Dir}

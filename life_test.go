@@ -267,6 +267,25 @@ func TestABadFirstReleaseLeavesNothing(t *testing.T) {
 	})
 }
 
+func TestARollbackRunsTheReleaseAsItRan(t *testing.T) {
+	t.Parallel()
+	eachKeeper(t, func(l *life) {
+		body := `echo "$0 says $1"; while :; do sleep 0.1; done`
+		one, two := shellDaemon(l, body), shellDaemon(l, body+" # two")
+		run := l.running()
+		run.Spec.Args = []string{"first"}
+		l.must(l.install(one, run))
+		run.Spec.Args = []string{"second"}
+		l.must(l.install(two, run))
+		ctx, _ := told(l)
+		l.must(davit.Rollback(ctx, l, davit.RollbackOptions{Target: l.target(), Run: davit.Run{Settle: 300 * time.Millisecond}}))
+		s := l.is(davit.StateRunning, id(l, one))
+		if got := l.seen.Run(fmt.Sprintf("tr '\\0' ' ' </proc/%d/cmdline", s.PID)); !strings.Contains(got, " first") {
+			l.Errorf("it runs as %q", got)
+		}
+	})
+}
+
 func TestSecretsReachTheDaemonAndNobodyElse(t *testing.T) {
 	t.Parallel()
 	eachKeeper(t, func(l *life) {

@@ -69,6 +69,9 @@ func (r Run) validate() error {
 	if r.Settle < 0 {
 		return usage("the time to settle is %v; it must be more than 0", r.Settle)
 	}
+	if r.Fresh && r.After.Remote != "" {
+		return usage("a hook on the host cannot run after a change that is confirmed over a new connection: the first one may be gone")
+	}
 	known := r.Kind == ""
 	for _, kind := range service.Kinds {
 		known = known || r.Kind == kind

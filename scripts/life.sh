@@ -19,7 +19,7 @@ life() {
 	case $word in
 	guard) guard "$@" ;;
 	define) define "$@" ;;
-	recall) recall ;;
+	recall) recall "$1" ;;
 	run)
 		id=${1:-$id} switching=${1-}
 		beside run
@@ -156,10 +156,10 @@ define() {
 	echo "$kind" >"$incoming/service/kind"
 }
 
-# recall takes the description that the release had when it was last committed.
+# recall RELEASE takes the description that the release had when it was last committed.
 recall() {
-	[ -f "$base/releases/$id/service/kind" ] || return 0
-	try "write to $incoming" cp -Rp "$base/releases/$id/service" "$incoming/service"
+	[ -f "$base/releases/$1/service/kind" ] || return 0
+	try "write to $incoming" cp -Rp "$base/releases/$1/service" "$incoming/service"
 }
 
 # run switches to the release, if that is said, puts the new description in force, if there is one, and starts
