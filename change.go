@@ -80,7 +80,7 @@ func (c *change) begin(ctx context.Context) error {
 	c.until = time.Now().Add(patience)
 	fresh := ""
 	if c.Fresh {
-		if _, ok := c.host.(Renewable); !ok {
+		if _, ok := host.As[host.Renewable](c.host); !ok {
 			return usage("%s cannot be connected to anew, to confirm over a fresh connection", c.host.Name())
 		}
 		fresh = "fresh"
@@ -353,7 +353,8 @@ func (c *change) finishFresh(ctx context.Context) error {
 	ctx = c.steps.begin(ctx, "health")
 	ctx, cancel := context.WithDeadlineCause(ctx, c.until.Add(-time.Second/2), errNoTimeLeft)
 	defer cancel()
-	renewed, err := c.host.(Renewable).Renew()
+	again, _ := host.As[host.Renewable](c.host)
+	renewed, err := again.Renew()
 	if err != nil {
 		return err
 	}

@@ -267,7 +267,7 @@ func (i *install) deliver(ctx context.Context, offset int64) error {
 		return err
 	}
 	roundTrip := time.Duration(0)
-	if m, ok := i.host.(host.Measured); ok {
+	if m, ok := host.As[host.Measured](i.host); ok {
 		roundTrip = m.RoundTrip()
 	}
 	d := delivery{conversation: &i.conversation, file: i.file, pace: newPace(i.facts.form(), roundTrip), made: make(chan struct{}, 1), arrived: offset}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/davit-sh/davit/health"
-	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/service"
 )
 
@@ -98,11 +97,4 @@ func kindNames() string {
 		names = append(names, string(kind))
 	}
 	return strings.Join(names, ", ")
-}
-
-// Renewable is a host that can be connected to anew, beside the connection that it has. Callers ask with a
-// type assertion.
-type Renewable interface {
-	// Renew returns the same host, not connected. Its caller closes it.
-	Renew() (host.Host, error)
 }

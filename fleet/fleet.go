@@ -19,6 +19,9 @@ var (
 	ErrStopped = errors.New("stopped")
 	// ErrReverted: the operation succeeded on the host, the run was stopped, and the host was put back.
 	ErrReverted = errors.New("put back")
+	// ErrUnchanged is what a [RevertFunc] returns for a host that it has nothing to put back on: that
+	// keeps its result.
+	ErrUnchanged = errors.New("nothing to put back")
 )
 
 // Options says how a fleet is worked on. The zero value works on [DefaultParallel] hosts at once,
@@ -35,11 +38,6 @@ type Options struct {
 	// MaxFailures is how many hosts may fail: once more have, no further host is begun. Those
 	// that are being worked on are not disturbed.
 	MaxFailures Limit
-
-	// Gate, if set, names what the host shares with others on the way to it, a jump host or an
-	// address; "" if nothing. Of the hosts with the same gate at most [MaxConnecting] connect at
-	// once. Waiting for that is waiting for one's turn: the operation has not begun.
-	Gate func(h host.Host) string
 }
 
 // Func is an operation on a host. Its context names the host in what it tells.
@@ -66,6 +64,9 @@ type Result[T any] struct {
 // ended, or else [ErrStopped] with the reason in words. What fails after ctx has ended stops
 // nothing. After a panic of f no further host is begun, and the panic goes on in the caller's
 // goroutine when all others have returned. Run closes no host.
+//
+// Of the hosts that share a gate, see [host.Gated], at most [MaxConnecting] connect at once. Waiting for
+// that is waiting for one's turn: the operation has not begun.
 func Run[T any](ctx context.Context, hosts []host.Host, o Options, f Func[T]) []Result[T] {
 	return RunOrRevert(ctx, hosts, o, f, nil)
 }

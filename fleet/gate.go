@@ -21,24 +21,31 @@ const connectingTime = 5 * time.Second
 // gate is what several hosts must pass to connect; nil if there is nothing.
 type gate chan struct{}
 
-// gates returns the gate of each host.
-func gates(hosts []host.Host, of func(host.Host) string) []gate {
-	all := make([]gate, len(hosts))
-	if of == nil {
-		return all
+// gates are those of a run, by name.
+type gates struct {
+	mu    sync.Mutex
+	named map[string]gate
+}
+
+// of returns the gate of a host.
+func (g *gates) of(ctx context.Context, h host.Host) gate {
+	gated, ok := host.As[host.Gated](h)
+	if !ok {
+		return nil
 	}
-	named := map[string]gate{}
-	for i, h := range hosts {
-		name := of(h)
-		if name == "" {
-			continue
-		}
-		if named[name] == nil {
-			named[name] = make(gate, MaxConnecting)
-		}
-		all[i] = named[name]
+	name := gated.Gate(ctx)
+	if name == "" {
+		return nil
 	}
-	return all
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.named == nil {
+		g.named = map[string]gate{}
+	}
+	if g.named[name] == nil {
+		g.named[name] = make(gate, MaxConnecting)
+	}
+	return g.named[name]
 }
 
 // enter waits until h may connect, or ctx ends. It returns the host to work with, which makes room
@@ -58,6 +65,9 @@ func (g gate) enter(ctx context.Context, h host.Host) (_ host.Host, leave func()
 		late.Stop()
 		free()
 	}
+	if r, ok := host.As[host.Renewable](h); ok {
+		return renewable{gated{h, leave}, r}, leave
+	}
 	return gated{h, leave}, leave
 }
 
@@ -67,7 +77,8 @@ type gated struct {
 	leave func()
 }
 
-var _ host.Measured = gated{}
+// Unwrap returns the host; see [host.As].
+func (g gated) Unwrap() host.Host { return g.Host }
 
 // Connect implements [host.Host].
 func (g gated) Connect(ctx context.Context) error {
@@ -87,10 +98,17 @@ func (g gated) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return g.Host.Dial(ctx, network, address)
 }
 
-// RoundTrip implements [host.Measured] where the host does.
-func (g gated) RoundTrip() time.Duration {
-	if m, ok := g.Host.(host.Measured); ok {
-		return m.RoundTrip()
+// renewable is a gated host whose next one leaves the gate, too.
+type renewable struct {
+	gated
+	again host.Renewable
+}
+
+// Renew implements [host.Renewable].
+func (r renewable) Renew() (host.Host, error) {
+	h, err := r.again.Renew()
+	if err != nil {
+		return nil, err
 	}
-	return 0
+	return gated{h, r.leave}, nil
 }

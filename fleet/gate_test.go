@@ -44,7 +44,10 @@ type behind struct {
 	named
 	door *door
 	took time.Duration
+	gate func(host.Host) string
 }
+
+func (b behind) Gate(context.Context) string { return b.gate(b) }
 
 func (b behind) Connect(ctx context.Context) error { return b.door.pass(ctx, b.took) }
 
@@ -58,16 +61,21 @@ func (b behind) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 func (behind) RoundTrip() time.Duration { return time.Minute }
 
-// fleetBehind returns n hosts behind one door, each of which takes so long to pass it.
+// fleetBehind returns n hosts behind one door and gate, each of which takes so long to pass it.
 func fleetBehind(d *door, n int, took time.Duration) []host.Host {
+	return gatedFleet(d, n, took, func(host.Host) string { return "jump" })
+}
+
+func gatedFleet(d *door, n int, took time.Duration, gate func(host.Host) string) []host.Host {
 	var all []host.Host
 	for _, h := range hosts(n) {
-		all = append(all, behind{h.(named), d, took})
+		all = append(all, behind{h.(named), d, took, gate})
 	}
 	return all
 }
 
-func jump(host.Host) string { return "jump" }
+// gateless is a host that does not say what it shares with others.
+type gateless struct{ host.Host }
 
 // connecting is an operation that connects and then works for a minute.
 func connecting(ctx context.Context, h host.Host) (int, error) {
@@ -81,8 +89,7 @@ func TestFewHostsConnectThroughOneGateAtOnce(t *testing.T) {
 		gate func(host.Host) string
 		want int
 	}{
-		"one gate":     {jump, fleet.MaxConnecting},
-		"no gate":      {nil, 30},
+		"one gate":     {func(host.Host) string { return "jump" }, fleet.MaxConnecting},
 		"another gate": {host.Host.Name, 30},
 		"none of them": {func(host.Host) string { return "" }, 30},
 	} {
@@ -90,7 +97,7 @@ func TestFewHostsConnectThroughOneGateAtOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d door
 				began := time.Now()
-				results := fleet.Run(t.Context(), fleetBehind(&d, 30, time.Second), fleet.Options{Gate: c.gate}, connecting)
+				results := fleet.Run(t.Context(), gatedFleet(&d, 30, time.Second, c.gate), fleet.Options{}, connecting)
 				if d.most != c.want {
 					t.Errorf("%d connected at once, want %d", d.most, c.want)
 				}
@@ -115,7 +122,7 @@ func TestAnyFirstUseOfAHostPassesTheGate(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var d door
 			began := time.Now()
-			fleet.Run(t.Context(), fleetBehind(&d, 10, time.Second), fleet.Options{Gate: jump},
+			fleet.Run(t.Context(), fleetBehind(&d, 10, time.Second), fleet.Options{},
 				func(ctx context.Context, h host.Host) (int, error) { return 0, use(ctx, h) })
 			if took := time.Since(began); d.most > fleet.MaxConnecting || name != "none" && took != 2*time.Second {
 				t.Errorf("%s: %d at once, %v", name, d.most, took)
@@ -127,7 +134,7 @@ func TestAnyFirstUseOfAHostPassesTheGate(t *testing.T) {
 func TestWaitingAtAGateIsNoPartOfTheOperation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d door
-		results := fleet.Run(t.Context(), fleetBehind(&d, 30, 4*time.Second), fleet.Options{Gate: jump},
+		results := fleet.Run(t.Context(), fleetBehind(&d, 30, 4*time.Second), fleet.Options{},
 			func(ctx context.Context, h host.Host) (int, error) {
 				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 				defer cancel()
@@ -151,7 +158,7 @@ func TestHostsThatDoNotAnswerHoldUpNobodyBehindTheirGate(t *testing.T) {
 		began := time.Now()
 		var reached time.Duration
 		var first sync.Once
-		fleet.Run(t.Context(), all, fleet.Options{Gate: jump}, func(ctx context.Context, h host.Host) (int, error) {
+		fleet.Run(t.Context(), all, fleet.Options{}, func(ctx context.Context, h host.Host) (int, error) {
 			err := h.Connect(ctx)
 			first.Do(func() { reached = time.Since(began) })
 			return 0, err
@@ -164,7 +171,7 @@ func TestHostsThatDoNotAnswerHoldUpNobodyBehindTheirGate(t *testing.T) {
 
 func TestWhoWaitsAtAGateIsNotBegunAfterAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		results := fleet.Run(quiet(t), hosts(30), fleet.Options{Gate: jump, MaxFailures: fleet.AtMost(0)},
+		results := fleet.Run(quiet(t), fleetBehind(&door{}, 30, time.Second), fleet.Options{MaxFailures: fleet.AtMost(0)},
 			func(context.Context, host.Host) (int, error) {
 				time.Sleep(time.Second)
 				return 0, errOh
@@ -185,7 +192,7 @@ func TestHostsArePutBackThroughTheirGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d door
 		all := fleetBehind(&d, 20, time.Second)
-		results := fleet.RunOrRevert(quiet(t), all, fleet.Options{Gate: jump, MaxFailures: fleet.AtMost(0)},
+		results := fleet.RunOrRevert(quiet(t), all, fleet.Options{MaxFailures: fleet.AtMost(0)},
 			func(_ context.Context, h host.Host) (int, error) {
 				if h.Name() == "gpu-19" {
 					time.Sleep(time.Hour) // all others are done by then
@@ -194,7 +201,7 @@ func TestHostsArePutBackThroughTheirGate(t *testing.T) {
 				return 0, nil
 			},
 			func(ctx context.Context, h host.Host, _ int) error {
-				if h.(host.Measured).RoundTrip() != time.Minute {
+				if m, ok := host.As[host.Measured](h); !ok || m.RoundTrip() != time.Minute {
 					return errors.New("how far it is away is not known any more")
 				}
 				return h.Connect(ctx)
@@ -214,7 +221,7 @@ func TestHostsArePutBackThroughTheirGate(t *testing.T) {
 func TestAnSSHDThatTakesTenAtOnceLetsAFleetIn(t *testing.T) {
 	t.Parallel()
 	h := testhost.Start(t, testhost.WithSSHD("MaxStartups 10:100:10"))
-	refused := func(gate func(host.Host) string) (n int) {
+	refused := func(wrap func(host.Host) host.Host) (n int) {
 		var all []host.Host
 		for range 40 {
 			one, err := ssh.New(h.Target(), ssh.Options{
@@ -224,11 +231,11 @@ func TestAnSSHDThatTakesTenAtOnceLetsAFleetIn(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { one.Close() })
-			all = append(all, one)
+			all = append(all, wrap(one))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		results := fleet.Run(ctx, all, fleet.Options{Parallel: len(all), Gate: gate},
+		results := fleet.Run(ctx, all, fleet.Options{Parallel: len(all)},
 			func(ctx context.Context, h host.Host) (int, error) { return 0, h.Connect(ctx) })
 		for _, r := range results {
 			if r.Err != nil {
@@ -240,10 +247,10 @@ func TestAnSSHDThatTakesTenAtOnceLetsAFleetIn(t *testing.T) {
 		}
 		return n
 	}
-	if n := refused(jump); n > 0 {
+	if n := refused(func(h host.Host) host.Host { return h }); n > 0 {
 		t.Errorf("through the gate %d of 40 were refused", n)
 	}
-	if n := refused(nil); n == 0 {
+	if n := refused(func(h host.Host) host.Host { return gateless{h} }); n == 0 {
 		t.Error("without the gate none of 40 was refused: this test shows nothing")
 	}
 }

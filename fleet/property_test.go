@@ -29,6 +29,7 @@ type voyage struct {
 	limit     int // of failures
 	interrupt time.Duration
 	revert    bool
+	gated     bool
 	fates     map[string]*fate
 	order     []string
 }
@@ -43,9 +44,7 @@ func drawVoyage(t *rapid.T) *voyage {
 		limit: n, fates: map[string]*fate{}, revert: rapid.Bool().Draw(t, "revert"),
 		interrupt: time.Duration(rapid.SampledFrom([]int{0, 0, 300, 2500}).Draw(t, "interrupt")) * time.Millisecond,
 	}
-	if rapid.Bool().Draw(t, "gated") {
-		v.o.Gate = jump
-	}
+	v.gated = rapid.Bool().Draw(t, "gated")
 	if rapid.Bool().Draw(t, "limited") {
 		v.limit = rapid.IntRange(0, 4).Draw(t, "limit")
 		v.o.MaxFailures = fleet.AtMost(v.limit)
@@ -58,6 +57,14 @@ func drawVoyage(t *rapid.T) *voyage {
 		v.order = append(v.order, h.Name())
 	}
 	return v
+}
+
+// hosts returns its hosts.
+func (v *voyage) hosts() []host.Host {
+	if v.gated {
+		return fleetBehind(nil, len(v.order), 0)
+	}
+	return hosts(len(v.order))
 }
 
 // sail runs it.
@@ -83,7 +90,7 @@ func (v *voyage) sail() ([]fleet.Result[int], *door) {
 			return f.backErr
 		}
 	}
-	results := fleet.RunOrRevert(ctx, hosts(len(v.order)), v.o, func(ctx context.Context, h host.Host) (int, error) {
+	results := fleet.RunOrRevert(ctx, v.hosts(), v.o, func(ctx context.Context, h host.Host) (int, error) {
 		f := v.fates[h.Name()]
 		f.calls++
 		f.begun = time.Since(began)

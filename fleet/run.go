@@ -22,7 +22,7 @@ type run[T any] struct {
 	canaries int           // so many hosts come first
 	most     int           // so many may fail
 	turns    chan struct{} // one for each host that is worked on
-	gates    []gate        // of each host
+	gates    gates
 	panics   panics
 
 	open context.Context         // ends when no further host is to be begun, with the reason as its cause
@@ -41,7 +41,7 @@ func newRun[T any](ctx context.Context, hosts []host.Host, o Options, f Func[T],
 	r := &run[T]{
 		ctx: ctx, hosts: hosts, f: f, revert: revert, results: make([]Result[T], len(hosts)),
 		canaries: min(max(o.Canary, 0), len(hosts)), most: o.MaxFailures.of(len(hosts)),
-		turns: make(chan struct{}, o.Parallel), gates: gates(hosts, o.Gate),
+		turns: make(chan struct{}, o.Parallel),
 	}
 	r.open, r.stop = context.WithCancelCause(ctx)
 	for i, h := range hosts {
@@ -131,8 +131,13 @@ func (r *run[T]) putBack(i int, h host.Host) {
 	result := &r.results[i]
 	why := context.Cause(r.open)
 	ctx := narrate.WithHost(r.telling(), result.Host)
-	narrate.Sayf(ctx, "reverting", "↩️ Putting %s back: %v", result.Host, why)
-	if err := r.revert(narrate.WithHost(r.ctx, result.Host), h, result.Value); err != nil {
+	narrate.Sayf(ctx, "reverting", "↩️  Putting %s back: %v", result.Host, why)
+	err := r.revert(narrate.WithHost(r.ctx, result.Host), h, result.Value)
+	switch {
+	case errors.Is(err, ErrUnchanged):
+		narrate.Sayf(ctx, "reverted", "✅ There is nothing to put back on %s", result.Host)
+		return
+	case err != nil:
 		r.keep(i, err)
 		narrate.Errorf(ctx, "revert_failed", "❌ %s is not put back: %v", result.Host, err)
 		return
@@ -161,7 +166,7 @@ func (r *run[T]) each(open context.Context, order []int, work func(int, host.Hos
 		all.Go(func() {
 			defer func() { <-r.turns }()
 			defer r.panics.keep(func() { r.stop(errPanic) })
-			h, leave := r.gates[i].enter(open, r.hosts[i])
+			h, leave := r.enter(open, i)
 			defer leave()
 			if open.Err() != nil {
 				left(i, context.Cause(open))
@@ -171,6 +176,12 @@ func (r *run[T]) each(open context.Context, order []int, work func(int, host.Hos
 		})
 	}
 	all.Wait()
+}
+
+// enter waits until the host may connect; see [gate.enter].
+func (r *run[T]) enter(open context.Context, i int) (host.Host, func()) {
+	h := r.hosts[i]
+	return r.gates.of(narrate.WithHost(open, r.results[i].Host), h).enter(open, h)
 }
 
 // telling is the context of what the run itself tells.

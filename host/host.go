@@ -37,11 +37,41 @@ type Host interface {
 	Close() error
 }
 
-// Measured is a Host that knows how far away it is. Callers ask with a type assertion.
+// Measured is a Host that knows how far away it is. Callers ask with [As].
 type Measured interface {
 	// RoundTrip returns how long a byte needs to the host and an answer to come back, at most; 0 if
 	// that is not known, as before Connect.
 	RoundTrip() time.Duration
+}
+
+// Gated is a Host that shares the beginning of the way to it with others.
+type Gated interface {
+	// Gate names what a connection comes to first: a jump host, a proxy command, or the server itself;
+	// "" if that is not known. Hosts with the same gate had better not all connect at once. What ctx
+	// bounds is to find that out.
+	Gate(ctx context.Context) string
+}
+
+// Renewable is a Host that can be connected to anew, beside the connection that it has, or had.
+type Renewable interface {
+	// Renew returns the same host, not connected. Its caller closes it.
+	Renew() (Host, error)
+}
+
+// As returns h as a T, such as [Measured], or the first of those that h wraps: a Host that wraps another
+// says which in a method Unwrap() Host.
+func As[T any](h Host) (T, bool) {
+	for {
+		if t, ok := h.(T); ok {
+			return t, true
+		}
+		w, ok := h.(interface{ Unwrap() Host })
+		if !ok {
+			var none T
+			return none, false
+		}
+		h = w.Unwrap()
+	}
 }
 
 // Process is a command that runs on a host. What one goroutine writes another may read.

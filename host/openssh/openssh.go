@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"sync"
 
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/host/internal/link"
@@ -60,10 +61,18 @@ type Options struct {
 // connection stays lost: every call returns [host.ErrLost], and a new Host is the way to try again.
 type Host struct {
 	target target.Target
+	jumps  target.Jumps
+	opts   Options
 	link   *link.Holder
+
+	mu       sync.Mutex
+	settings *settings // nil until they are known
 }
 
-var _ host.Host = (*Host)(nil)
+var (
+	_ host.Host  = (*Host)(nil)
+	_ host.Gated = (*Host)(nil)
+)
 
 // New returns the host of this name: user@name[:port], ssh://[user@]name[:port], or an alias of
 // ssh_config. It does not connect. A name that cannot be used is [host.ErrConfig], and so is one of a
@@ -83,9 +92,9 @@ func New(name string, o Options) (*Host, error) {
 			Hint: "leave --ssh openssh out",
 		}
 	}
-	return &Host{t, link.NewHolder(t.String(), func(ctx context.Context) (*link.Link, error) {
-		return connect(ctx, t, jumps, o)
-	})}, nil
+	h := &Host{target: t, jumps: jumps, opts: o}
+	h.link = link.NewHolder(t.String(), h.connect)
+	return h, nil
 }
 
 // Name returns the host as the user wrote it, without "ssh://".
@@ -106,17 +115,37 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return h.link.Dial(ctx, network, address)
 }
 
+// Gate implements [host.Gated].
+func (h *Host) Gate(ctx context.Context) string {
+	s, err := h.resolved(ctx)
+	if err != nil {
+		return "" // to connect says so
+	}
+	return s.gate()
+}
+
 // Close implements [host.Host]. A call that is connecting just now returns.
 func (h *Host) Close() error { return h.link.Close() }
 
-// connect has the ssh program connect to t, through jumps if the user asked for any. If it fails, nothing stays. The error is an
-// [*host.Error] or wraps the cause of ctx.
-func connect(ctx context.Context, t target.Target, jumps target.Jumps, o Options) (*link.Link, error) {
-	path, err := find(o)
+// resolved returns what ssh_config says about the host, and finds that out if it was not done.
+func (h *Host) resolved(ctx context.Context) (*settings, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.settings != nil {
+		return h.settings, nil
+	}
+	path, err := find(h.opts)
 	if err != nil {
 		return nil, err
 	}
-	s, err := resolve(ctx, path, t, jumps, o)
+	h.settings, err = resolve(ctx, path, h.target, h.jumps, h.opts)
+	return h.settings, err
+}
+
+// connect has the ssh program connect to the host. If it fails, nothing stays. The error is an [*host.Error] or
+// wraps the cause of ctx.
+func (h *Host) connect(ctx context.Context) (*link.Link, error) {
+	s, err := h.resolved(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -125,22 +154,22 @@ func connect(ctx context.Context, t target.Target, jumps target.Jumps, o Options
 		return nil, err
 	}
 	defer d.close() // nothing in there is needed for longer
-	way, err := s.openWay(ctx, path, d)
+	way, err := s.openWay(ctx, s.path, d)
 	if err != nil {
 		return nil, err
 	}
-	m, err := startMaster(path, s.arguments(d.path(socketName), way), d.environment())
+	m, err := startMaster(s.path, s.arguments(d.path(socketName), way), d.environment())
 	if err != nil {
 		return nil, err
 	}
-	l, err := m.connect(ctx, t.String(), d.path(socketName))
+	l, err := m.connect(ctx, s.target.String(), d.path(socketName))
 	switch {
 	case ctx.Err() != nil:
 		m.kill()
-		return nil, fmt.Errorf("ssh to %s: %w", t, context.Cause(ctx))
+		return nil, fmt.Errorf("ssh to %s: %w", s.target, context.Cause(ctx))
 	case err != nil:
 		m.kill()
-		return nil, failure{t, s, d, m.said.lines()}.classify(err)
+		return nil, failure{s.target, s, d, m.said.lines()}.classify(err)
 	}
 	s.tell(ctx, m.said.lines())
 	return l, nil

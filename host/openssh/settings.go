@@ -2,6 +2,7 @@ package openssh
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ const (
 
 // settings is what ssh_config says about a host, and how the program is started for it.
 type settings struct {
+	path   string // of the program
 	target target.Target
 	jumps  target.Jumps // as the user asked for them
 	opts   Options
@@ -33,7 +35,7 @@ func resolve(ctx context.Context, path string, t target.Target, jumps target.Jum
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{t, jumps, o, values}
+	s := &settings{path, t, jumps, o, values}
 	if s.isOn("batchmode") {
 		s.opts.Prompt = nil
 	}
@@ -47,6 +49,20 @@ func resolve(ctx context.Context, path string, t target.Target, jumps target.Jum
 // value returns what ssh_config says, or "".
 func (s *settings) value(keyword string) string {
 	return strings.Join(s.values[keyword], " ")
+}
+
+// gate names what a connection comes to first.
+func (s *settings) gate() string {
+	switch {
+	case len(s.jumps.Hops) > 0:
+		return s.jumps.Hops[0].String()
+	case !s.jumps.Asked && s.value("proxyjump") != "":
+		first, _, _ := strings.Cut(s.value("proxyjump"), ",")
+		return first
+	case !s.jumps.Asked && s.value("proxycommand") != "":
+		return s.value("proxycommand")
+	}
+	return net.JoinHostPort(s.value("hostname"), s.value("port"))
 }
 
 // isOn reports whether a switch is on. The program prints some as true, some as yes.

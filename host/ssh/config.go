@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -27,6 +28,7 @@ type settings struct {
 	identityAgent         string // a socket; "" if there is none
 	proxyJump             string // "" if there is none
 	proxyCommand          string // "" if there is none
+	proxy                 string // the same, as it stands there: with %h for the host
 	userKnownHostsFiles   []string
 	globalKnownHostsFiles []string
 	strictHostKeyChecking string
@@ -58,6 +60,14 @@ func resolve(ctx context.Context, t target.Target, jumps target.Jumps, configFil
 // command returns the command line in which the ssh program tells more of what goes wrong.
 func (s *settings) command() string { return s.jumps.Command("ssh -v", s.target) }
 
+// gate names what a connection there comes to first.
+func (s *settings) gate() string {
+	if s.proxy != "" {
+		return s.proxy
+	}
+	return net.JoinHostPort(s.hostName, s.port)
+}
+
 // newSettings makes settings of the values of each lower-case keyword.
 func newSettings(ctx context.Context, t target.Target, values map[string][]string) (*settings, error) {
 	first := func(key, otherwise string) string {
@@ -77,6 +87,7 @@ func newSettings(ctx context.Context, t target.Target, values map[string][]strin
 	s.hostName = strings.ReplaceAll(first("hostname", t.Name), "%h", t.Name)
 	if s.proxyJump == "" {
 		s.proxyCommand = notNone(first("proxycommand", ""))
+		s.proxy = s.proxyCommand
 	}
 	x := newExpander(s)
 	s.proxyCommand = x.tokens(s.proxyCommand)

@@ -23,13 +23,9 @@ const maxHops = 8
 // clientVersion is how we introduce ourselves; it is in the host's log.
 const clientVersion = "SSH-2.0-davit"
 
-// connect connects to t, through all jump hosts on the way to it: jumps, if the user asked for any. If
-// it fails, nothing stays open. The error is an [*host.Error] or wraps the cause of ctx.
-func connect(ctx context.Context, t target.Target, jumps target.Jumps, o Options) (l *link.Link, err error) {
-	hops, err := route(ctx, t, jumps, o.ConfigFile, 0)
-	if err != nil {
-		return nil, err
-	}
+// connect connects to the last of the hops through all others. If it fails, nothing stays open. The error is
+// an [*host.Error] or wraps the cause of ctx.
+func connect(ctx context.Context, hops []*settings, o Options) (l *link.Link, err error) {
 	defer func() {
 		if err != nil && l != nil {
 			l.Close(net.ErrClosed)

@@ -7,6 +7,7 @@ package ssh
 import (
 	"context"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/davit-sh/davit/host"
@@ -77,12 +78,18 @@ func (o Options) withDefaults() Options {
 // stays lost: every call returns [host.ErrLost], and a new Host is the way to try again.
 type Host struct {
 	target target.Target
+	jumps  target.Jumps
+	opts   Options
 	link   *link.Holder
+
+	mu   sync.Mutex
+	hops []*settings // of each hop on the way, the host's own last; nil until that is known
 }
 
 var (
 	_ host.Host     = (*Host)(nil)
 	_ host.Measured = (*Host)(nil)
+	_ host.Gated    = (*Host)(nil)
 )
 
 // New returns the host of this name: user@name[:port], ssh://[user@]name[:port], or an
@@ -97,10 +104,28 @@ func New(name string, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	o = o.withDefaults()
-	return &Host{t, link.NewHolder(t.String(), func(ctx context.Context) (*link.Link, error) {
-		return connect(ctx, t, jumps, o)
-	})}, nil
+	h := &Host{target: t, jumps: jumps, opts: o.withDefaults()}
+	h.link = link.NewHolder(t.String(), h.connect)
+	return h, nil
+}
+
+func (h *Host) connect(ctx context.Context) (*link.Link, error) {
+	hops, err := h.way(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, hops, h.opts)
+}
+
+// way returns the settings of each hop on the way, and finds them out if that was not done.
+func (h *Host) way(ctx context.Context) ([]*settings, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var err error
+	if h.hops == nil {
+		h.hops, err = route(ctx, h.target, h.jumps, h.opts.ConfigFile, 0)
+	}
+	return h.hops, err
 }
 
 // Name returns the host as the user wrote it, without "ssh://".
@@ -124,6 +149,15 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 // RoundTrip implements [host.Measured]. It is what the kernel has seen or, where it does not say,
 // what connecting took; behind a ProxyCommand it is not known.
 func (h *Host) RoundTrip() time.Duration { return h.link.RoundTrip() }
+
+// Gate implements [host.Gated].
+func (h *Host) Gate(ctx context.Context) string {
+	hops, err := h.way(ctx)
+	if err != nil {
+		return "" // to connect says so
+	}
+	return hops[0].gate()
+}
 
 // Close implements [host.Host]. A call that is connecting just now returns.
 func (h *Host) Close() error { return h.link.Close() }
