@@ -248,7 +248,7 @@ func (c *change) finish(ctx context.Context) error {
 	if _, err := c.wait(ctx, "committed"); err != nil {
 		return err
 	}
-	c.committed = true
+	c.committed, c.receipt.Change = true, c.random
 	if _, err := c.hear(ctx, "end"); err != nil {
 		return err
 	}
@@ -379,7 +379,7 @@ func (c *change) finishFresh(ctx context.Context) error {
 	if _, err := last.hear(ctx, "confirmed"); err != nil {
 		return err
 	}
-	c.committed = true
+	c.committed, c.receipt.Change = true, c.random
 	return last.talk.Close()
 }
 
@@ -409,25 +409,32 @@ func (c *change) undo(ctx context.Context, cause error) bool {
 			return false
 		}
 		c.note(w)
-		c.noteRestored(w)
+		if r := restorationOf(w); r != nil {
+			c.restored = r
+		}
 	}
 	c.talk.Close()
 	return true
 }
 
-// noteRestored takes what the host says of what it put back.
-func (c *change) noteRestored(w host.Words) {
+// restorationOf returns what the host says of what it put back, nil if it says something else.
+func restorationOf(w host.Words) *restoration {
 	switch w.First {
 	case "restored":
 		fields := append(strings.Fields(w.Rest), "", "", "")
-		c.restored = &restoration{release: strings.TrimPrefix(fields[0], "releases/"), state: State(fields[1])}
-		c.restored.pid, _ = strconv.Atoi(fields[2])
-		if c.restored.release == "none" {
-			c.restored.release = ""
+		r := &restoration{release: strings.TrimPrefix(fields[0], "releases/"), state: State(fields[1])}
+		r.pid, _ = strconv.Atoi(fields[2])
+		if r.release == "none" {
+			r.release = ""
 		}
+		if r.state == "kept" { // it was not touched
+			r.state = ""
+		}
+		return r
 	case "unrestored":
-		c.restored = &restoration{failed: refusal(w.Rest).Error()}
+		return &restoration{failed: refusal(w.Rest).Error()}
 	}
+	return nil
 }
 
 // lastWords tells the last lines of the daemon's log, and keeps them.

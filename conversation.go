@@ -234,7 +234,7 @@ func (e *refusalError) Unwrap() error { return e.kind }
 var refusals = map[string]error{
 	"locked": ErrLocked, "space": ErrSpace, "permission": ErrPermission, "password": ErrPermission,
 	"corrupt": ErrCorrupt, "refused": ErrRefused, "service": ErrUnhealthy, "inway": ErrInTheWay,
-	"absent": ErrNotInstalled, "unfinished": ErrRefused, "gone": ErrRefused,
+	"absent": ErrNotInstalled, "unfinished": ErrRefused, "gone": ErrRefused, "stale": ErrRefused,
 }
 
 // refusal returns the error that a script's "failed KIND TEXT" stands for.
@@ -249,6 +249,8 @@ func refusal(said string) error {
 		text += " is there and is not Davit's"
 	case word == "gone":
 		text = "the change that is to be committed is not there any more: the host has put back what was before"
+	case word == "stale":
+		text = "the change that is to be taken back is not the last one there, or what was before it is gone"
 	case word == "unfinished":
 		text = "a change of the daemon was broken off on the host: davit restart puts back what was before (" + text + ")"
 	case word == "locked":

@@ -53,6 +53,7 @@ type install struct {
 
 	conversation
 	sha256  string
+	random  string // what the host calls this install
 	facts   facts
 	begun   bool    // the host was told to change something
 	change  *change // nil if the daemon is not to run
@@ -212,7 +213,7 @@ func (i *install) probe(ctx context.Context) error {
 			host: i.host, facts: &i.facts, receipt: &i.receipt, random: random,
 		}
 	}
-	i.receipt.Release, i.receipt.Size = i.sha256, i.file.Size
+	i.receipt.Release, i.receipt.Size, i.random = i.sha256, i.file.Size, random
 	if i.facts.current != i.id() {
 		i.receipt.Previous = i.facts.current
 	}
@@ -324,6 +325,7 @@ func (i *install) switched(ctx context.Context) error {
 	if i.receipt.Previous != "" {
 		was = ", " + i.receipt.Previous + " is kept as the previous one"
 	}
+	i.receipt.Change = i.random
 	narrate.Sayf(ctx, "activate", "🔀 Release %s is current%s", i.id(), was)
 	return i.part(ctx, "bye")
 }

@@ -22,6 +22,7 @@ type Receipt struct {
 	State     State     `json:"state,omitempty"`    // of the daemon, if it was started or stopped
 	PID       int       `json:"pid,omitempty"`      // of its first process
 	Health    Health    `json:"health,omitempty"`   // healthy, if it was seen to serve
+	Change    string    `json:"change,omitempty"`   // names what was changed, for [Revert]; "" if nothing was
 	Started   time.Time `json:"started"`
 	Seconds   float64   `json:"seconds"`
 	Steps     []Step    `json:"steps"`
@@ -56,4 +57,5 @@ const (
 	Stopped     Outcome = "stopped"
 	RolledBack  Outcome = "rolled back" // an earlier release is current again
 	Uninstalled Outcome = "uninstalled"
+	Reverted    Outcome = "reverted" // an operation was taken back
 )

@@ -55,7 +55,7 @@ func Rollback(ctx context.Context, h host.Host, o RollbackOptions) (Receipt, err
 			c.release, c.hold, c.recall = release, true, o.Spec == nil
 			err = c.perform(ctx)
 		} else {
-			err = op.switchTo(ctx, release)
+			err = op.switchTo(ctx, release, random)
 		}
 		if err != nil {
 			return err
@@ -84,7 +84,7 @@ func (op *operation) earlier(release string) (string, error) {
 }
 
 // switchTo makes the release current, of a daemon that does not run.
-func (op *operation) switchTo(ctx context.Context, release string) error {
+func (op *operation) switchTo(ctx context.Context, release, random string) error {
 	ctx = op.steps.begin(ctx, "activate")
 	op.begun = true
 	if err := op.say(ctx, "switch", release); err != nil {
@@ -93,7 +93,7 @@ func (op *operation) switchTo(ctx context.Context, release string) error {
 	if _, err := op.hear(ctx, "installed"); err != nil {
 		return err
 	}
-	op.receipt.State = StateStopped
+	op.receipt.State, op.receipt.Change = StateStopped, random
 	narrate.Sayf(ctx, "activate", "🔀 Release %s is current; %s does not run", release, op.Name)
 	return op.part(ctx, "bye")
 }

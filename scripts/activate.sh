@@ -16,7 +16,7 @@ activate() {
 	if [ "$(link_of "$bin/$name")" != "$target" ]; then
 		new_link
 	fi
-	old=$(link_of "$base/current")
+	old=$(link_of "$base/current") older=$(link_of "$base/previous")
 	case $old in
 	'' | "releases/$id") ;;
 	*) point "$base/previous" "$old" "$incoming/link" ;;
@@ -28,11 +28,20 @@ activate() {
 	link_it
 	sync "$base" "$base/releases" "$bin" 2>/dev/null
 	if [ -z "$guarded" ]; then # else that is for commit
+		remember
 		note "${outcome:-installed}"
 		prune
 	fi
 	tell installed
 }
+
+# remember keeps what was current before, for who takes this back; see life.sh. It has no say in whether this
+# is done, which it is.
+remember() {
+	remove "$undo"
+	mkdir "$undo" && : >"$undo/begun" && echo kept >"$undo/state" && echo "$old" >"$undo/current" &&
+		echo "$older" >"$undo/previous" && echo "$random" >"$undo/change"
+} 2>/dev/null
 
 # stage brings the release where a rename can put it into its place. Should releases be another file
 # system it is copied, which can end half-way, and be wrong.

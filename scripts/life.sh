@@ -4,7 +4,7 @@
 # A change of a daemon that runs is guarded: what was before is kept in before/ until the change is
 # committed. Whatever ends us earlier, our side's end or a clock, puts that back. Should we be killed, or the
 # host be started again, pending puts the release back before the daemon starts, and whoever takes the lock
-# next does the rest.
+# next does the rest. Of one that is committed it stays in undo/, until the next.
 
 saved=$base/before
 guarded=
@@ -44,6 +44,7 @@ life() {
 		tell committed
 		;;
 	undo) end unhealthy ;;
+	revert) revert "$1" ;;
 	drop) drop "$@" ;;
 	*) fail refused "unknown word: $word" ;;
 	esac
@@ -268,7 +269,8 @@ last_lines() {
 commit() {
 	rm -f "$base/pending" "$base/confirmed"
 	[ ! -f "$saved/unit" ] || [ -f "$saved/defined" ] || cp -p "$saved/unit" "$base/adopted"
-	remove "$saved"
+	remove "$undo"
+	{ echo "$random" >"$saved/change" && mv "$saved" "$undo"; } 2>/dev/null || remove "$saved"
 	guarded=
 	at=$(link_of "$base/current")
 	if [ -n "$at" ] && [ -f "$svc/unit" ]; then # a rollback runs it as it ran then
@@ -292,6 +294,26 @@ await() {
 		pause
 	done
 	end overdue
+}
+
+# revert CHANGE takes back the last change, which was committed, and is that one still: the end of it that is not
+# good comes late.
+revert() {
+	lock
+	old=$(cat "$undo/current" 2>/dev/null)
+	if [ "$(cat "$undo/change" 2>/dev/null)" != "$1" ] || { [ -n "$old" ] && [ ! -e "$base/$old/$name" ]; }; then
+		fail stale
+	fi
+	remove "$saved"
+	try "write to $base" mkdir -p "$incoming"
+	try "write to $base" mv "$undo" "$saved"
+	try "write to $base" write_pending
+	if [ -z "$old" ]; then # it was not installed
+		take_root
+		[ "$(grep -c . "$base/log.jsonl")" -gt 1 ] || rm -f "$base/log.jsonl"
+	fi
+	guarded=yes
+	end reverted
 }
 
 # unguard puts back what was before, unless that was committed.
@@ -332,20 +354,22 @@ put_back() {
 	fi
 	kind_of_service
 	why=
-	! "${kind}_fits" || "${kind}_stop" "$grace" || :
+	ran=$(cat "$saved/state") # kept, if whether it runs is none of our business
+	[ "$ran" = kept ] || ! "${kind}_fits" || "${kind}_stop" "$grace" || :
 	for link in current previous; do
 		old=$(cat "$saved/$link")
-		if [ -n "$old" ]; then
+		if [ -n "$old" ] && [ -e "$base/$old" ]; then
 			[ "$(link_of "$base/$link")" = "$old" ] || point "$base/$link" "$old" "$saved/link"
 		else
 			rm -f "$base/$link"
 		fi
 	done
-	put_description_back
+	[ "$ran" = kept ] || put_description_back
 	state=stopped pid='' why=''
-	if [ "$(cat "$saved/state")" = running ]; then
-		start
-	fi
+	case $ran in
+	running) start ;;
+	kept) state=kept ;;
+	esac
 	old=$(cat "$saved/current")
 	[ -n "$old" ] || remove "$base/releases" # it was not installed
 	remove "$base/pending"
@@ -378,9 +402,14 @@ put_description_back() {
 drop() {
 	lock
 	keeping=${1-}
-	had_root=${root%/*} # which is made for daemons alone, unless it was chosen
-	[ -z "$dir" ] || had_root=$root
+	take_root
 	beside drop_all
+}
+
+# take_root has the directory of all daemons go with the last of them, unless it was chosen: it was made for them.
+take_root() {
+	had_root=${root%/*}
+	[ -z "$dir" ] || had_root=$root
 }
 
 drop_all() {
@@ -396,7 +425,7 @@ drop_all() {
 		"${kind}_drop" || [ -z "$why" ] || tell remark "$why"
 	done
 	[ "$(link_of "$bin/$name")" != "$target" ] || rm -f "$bin/$name"
-	remove "$base/current" "$base/previous" "$base/releases" "$base/partial" "$saved" "$base/pending" "$base/adopted"
+	remove "$base/current" "$base/previous" "$base/releases" "$base/partial" "$saved" "$base/pending" "$base/adopted" "$undo"
 	if [ "$keeping" = keep ]; then
 		remove "$svc/env" "$svc/unit" "$svc/kind" "$svc/run" "$svc/supervise"
 		rmdir "$svc" 2>/dev/null

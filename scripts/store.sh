@@ -4,6 +4,7 @@
 
 incoming=$base/incoming-$random
 file=$incoming/release/$name
+undo=$base/undo # how it was before the last change, for who takes that back
 staged=$base/releases/.$random # where a release is between incoming and its place
 locked=
 guarded= # a change is under way that is not committed; see life.sh
