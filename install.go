@@ -327,6 +327,9 @@ func (i *install) switched(ctx context.Context) error {
 	}
 	i.receipt.Change = i.random
 	narrate.Sayf(ctx, "activate", "🔀 Release %s is current%s", i.id(), was)
+	if i.facts.managed {
+		narrate.Sayf(ctx, "restart_needed", "ℹ️  It runs from the next start on: davit restart %s %s", host.Quote(i.Name), host.Quote(i.host.Name()))
+	}
 	return i.part(ctx, "bye")
 }
 

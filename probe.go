@@ -28,6 +28,7 @@ type facts struct {
 	// Of the daemon that was asked for:
 	current string // its current release, 12 hex, or ""
 	present bool   // its directory is there
+	managed bool   // a service of Davit's keeps it running, or did
 	have    bool   // the wanted release is there, whole
 	linked  bool   // the link to it is in its place
 	partial int64  // bytes of it that arrived when an earlier try broke
@@ -118,6 +119,8 @@ func (f *facts) add(said string) {
 		f.current = value
 	case "present":
 		f.present = true
+	case "managed":
+		f.managed = true
 	case "kind":
 		f.kind = value
 	case "unfit":

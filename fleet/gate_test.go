@@ -254,3 +254,37 @@ func TestAnSSHDThatTakesTenAtOnceLetsAFleetIn(t *testing.T) {
 		t.Error("without the gate none of 40 was refused: this test shows nothing")
 	}
 }
+
+// again is a host behind a door to which one can connect anew.
+type again struct{ behind }
+
+func (a again) Renew() (host.Host, error) { return a.behind, nil }
+
+func TestAHostThatIsConnectedToAnewPassesTheGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d door
+		var all []host.Host
+		for _, h := range fleetBehind(&d, 20, time.Second) {
+			all = append(all, again{h.(behind)})
+		}
+		began := time.Now()
+		results := fleet.Run(t.Context(), all, fleet.Options{}, func(ctx context.Context, h host.Host) (int, error) {
+			r, ok := host.As[host.Renewable](h)
+			if !ok {
+				return 0, errors.New("it cannot be connected to anew any more")
+			}
+			renewed, err := r.Renew()
+			if err != nil {
+				return 0, err
+			}
+			defer time.Sleep(time.Hour)
+			return 0, renewed.Connect(ctx)
+		})
+		if err := fleet.Err(results); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); d.most != fleet.MaxConnecting || took != time.Hour+4*time.Second {
+			t.Errorf("%d at once, %v", d.most, took)
+		}
+	})
+}

@@ -249,6 +249,18 @@ func TestAStoppedRunIsPutBackTheLastDoneFirst(t *testing.T) {
 	})
 }
 
+func TestAHostOnWhichNothingWasChangedKeepsItsResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		results, happened := goes(t.Context(), 3, fleet.Options{Parallel: 1, MaxFailures: fleet.AtMost(0)},
+			plan{"gpu-2": errOh}, plan{"gpu-0": fmt.Errorf("it was up to date: %w", fleet.ErrUnchanged)})
+		equal(t, "what happened", happened[6:], []string{"reverting gpu-1", "reverted gpu-1", "reverting gpu-0", "reverted gpu-0"})
+		equal(t, "errors", texts(results), []string{"", "put back: gpu-2 failed, and none may", "oh"})
+		if r := results[0]; r.Reverted || r.RevertErr != nil {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 func TestACanaryThatSucceededIsPutBackIfAnotherFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results, _ := goes(t.Context(), 4, fleet.Options{Canary: 3}, plan{"gpu-1": errOh}, nil)

@@ -90,6 +90,7 @@ probe_place() {
 # probe_daemon tells what there is of the daemon, and whether the wanted release is whole.
 probe_daemon() {
 	[ ! -e "$base" ] || fact present
+	[ ! -f "$base/service/kind" ] || fact managed
 	current=$(link_of "$base/current")
 	fact current "${current#releases/}"
 	if [ -f "$base/releases/$id/$name" ] && is_wanted "$base/releases/$id/$name"; then

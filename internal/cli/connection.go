@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/davit-sh/davit/fleet"
 	"github.com/davit-sh/davit/host"
@@ -148,13 +147,37 @@ type named struct {
 // Name returns that name.
 func (n named) Name() string { return n.name }
 
-// RoundTrip implements [host.Measured] where the host does.
-func (n named) RoundTrip() time.Duration {
-	if m, ok := n.Host.(host.Measured); ok {
-		return m.RoundTrip()
+// Unwrap returns the host; see [host.As].
+func (n named) Unwrap() host.Host { return n.Host }
+
+// renewable returns the hosts, which can be connected to anew.
+func (c *connection) renewable(hosts []host.Host, m *manifest.Manifest, ask asking) []host.Host {
+	all := make([]host.Host, len(hosts))
+	for i, h := range hosts {
+		all[i] = renewable{named{h, h.Name()}, func() (host.Host, error) {
+			again, err := c.open(m, ask)
+			if err != nil {
+				return nil, err
+			}
+			for n, other := range again {
+				if n != i {
+					other.Close() // it was never connected
+				}
+			}
+			return again[i], nil
+		}}
 	}
-	return 0
+	return all
 }
+
+// renewable is a host that can be connected to anew.
+type renewable struct {
+	named
+	again func() (host.Host, error)
+}
+
+// Renew implements [host.Renewable].
+func (r renewable) Renew() (host.Host, error) { return r.again() }
 
 // names returns what the hosts are called.
 func names(hosts []host.Host) []string {

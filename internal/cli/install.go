@@ -18,6 +18,7 @@ import (
 type install struct {
 	std Streams
 	connection
+	rollout
 	output
 	project
 	What    string // the path of an executable, or a daemon of the manifest
@@ -82,6 +83,8 @@ func (c *install) command(cmd *cobra.Command, limit time.Duration) {
 	f.StringVar(&c.Dir, "dir", "", "`DIRECTORY` on the host that holds releases, in place of ~/.local/share/davit or /opt/davit")
 	f.BoolVar(&c.DryRun, "dry-run", false, "print what would be done, and the very scripts, and connect to nobody")
 	f.StringVar(&c.Job, "job", "", "`ID` of the job that the events belong to")
+	c.rollout.flags(f)
+	c.revertFlag(f)
 	c.connection.flags(f)
 	c.output.flags(f)
 }
@@ -111,27 +114,20 @@ func (c *install) Run(ctx context.Context) error {
 	if err := asUsage(o.Validate()); err != nil {
 		return err
 	}
-	hosts, err := c.open(c.manifest, u.ask())
-	if err != nil {
-		return err
-	}
 	if c.DryRun {
-		return c.plan(ctx, u, o, hosts)
+		return c.plan(ctx, u, o)
 	}
 	if c.Job != "" {
 		ctx = narrate.WithJob(ctx, c.Job)
 	}
-	hosts = c.renewable(hosts, c.manifest, u.ask())
-	ctx = u.begin(ctx, names(hosts))
-	results := fleet.Run(ctx, hosts, fleet.Options{Parallel: c.Parallel}, closing(u, func(ctx context.Context, h host.Host) (davit.Receipt, error) {
-		if c.verb == rebuildVerb {
-			return davit.Rebuild(ctx, h, o)
-		}
-		return davit.Install(ctx, h, o)
-	}))
-	u.end(ctx, fleet.Err(results), receipts(results))
-	reportInstall(u, results)
-	return done(fleet.ExitCode(results))
+	do := davit.Install
+	if c.verb == rebuildVerb {
+		do = davit.Rebuild
+	}
+	t := davit.Target{Name: o.Name, Scope: o.Scope, Dir: o.Dir, Password: o.Password}
+	return c.change(ctx, u, &c.connection, c.manifest, t, func(ctx context.Context, h host.Host) (davit.Receipt, error) {
+		return do(ctx, h, o)
+	}, reportInstall)
 }
 
 // options returns what to install, and a context that knows the secrets of that. It fills in the hosts that the
@@ -237,8 +233,12 @@ func noDaemon(name string) error {
 		"%q is neither the path of an executable nor a daemon of a manifest: %w", name, manifest.ErrNotFound)
 }
 
-// plan prints what would be done. It closes the hosts.
-func (c *install) plan(ctx context.Context, u *ui, o davit.InstallOptions, hosts []host.Host) error {
+// plan prints what would be done.
+func (c *install) plan(ctx context.Context, u *ui, o davit.InstallOptions) error {
+	hosts, _, err := c.rollout.fleet(u, &c.connection, c.manifest)
+	if err != nil {
+		return err
+	}
 	for _, h := range hosts {
 		h.Close()
 	}

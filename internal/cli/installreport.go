@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,12 +22,21 @@ func reportInstall(u *ui, results []fleet.Result[davit.Receipt]) {
 	}
 }
 
-// printFailures prints a block for each host that failed.
+// printFailures prints a block for each host that failed, and one for all that others' failures had not begun, or
+// put back.
 func printFailures[T any](u *ui, results []fleet.Result[T]) {
+	var others []fleet.Result[T]
 	for _, r := range results {
-		if r.Err != nil {
+		switch {
+		case r.Err == nil:
+		case r.Reverted, errors.Is(r.Err, fleet.ErrNotBegun):
+			others = append(others, r)
+		default:
 			u.printFailure(fleet.Err([]fleet.Result[T]{r}))
 		}
+	}
+	if len(others) > 0 {
+		u.printFailure(fleet.Err(others))
 	}
 }
 
@@ -92,7 +102,7 @@ func summary(results []fleet.Result[davit.Receipt]) []string {
 	rows := [][]string{{"HOST", "RESULT", "RELEASE", "SENT", "TIME"}}
 	for _, r := range results {
 		if r.Err != nil {
-			rows = append(rows, []string{r.Host, "failed", "-", "-", "-", fmt.Sprintf("(exit code %d)", davit.ExitCode(r.Err))})
+			rows = append(rows, failedRow(r))
 			continue
 		}
 		rows = append(rows, []string{

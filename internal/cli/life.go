@@ -24,6 +24,7 @@ import (
 type life struct {
 	std Streams
 	connection
+	rollout
 	output
 	project
 	Name    string
@@ -62,6 +63,13 @@ func (l *life) command(use, short, long string, limit time.Duration, run func(co
 func (l *life) sharedFlags(f *pflag.FlagSet) {
 	l.project.flags(f)
 	l.connection.flags(f)
+}
+
+// changeFlags adds those and the output's, for commands that change something.
+func (l *life) changeFlags(f *pflag.FlagSet) {
+	l.rollout.flags(f)
+	l.sharedFlags(f)
+	l.output.flags(f)
 }
 
 // resultFlags adds those and the output's, for commands whose output is a result and nothing else.
@@ -139,18 +147,9 @@ func misspelt(name string, m *manifest.Manifest) bool {
 	return spelling.Nearest(name, all) != ""
 }
 
-// each does f on the hosts, side by side, and tells what is done.
-func (l *life) each(ctx context.Context, u *ui, f func(context.Context, host.Host) (davit.Receipt, error)) error {
-	hosts, err := l.open(l.manifest, u.ask())
-	if err != nil {
-		return err
-	}
-	hosts = l.renewable(hosts, l.manifest, u.ask())
-	ctx = u.begin(ctx, names(hosts))
-	results := fleet.Run(ctx, hosts, fleet.Options{Parallel: l.Parallel}, closing(u, f))
-	u.end(ctx, fleet.Err(results), receipts(results))
-	reportLife(u, results)
-	return done(fleet.ExitCode(results))
+// change makes a change of t on the hosts.
+func (l *life) change(ctx context.Context, u *ui, t davit.Target, f fleet.Func[davit.Receipt]) error {
+	return l.rollout.change(ctx, u, &l.connection, l.manifest, t, f, reportLife)
 }
 
 // gather returns what f returns for each host. Only warnings are told.
@@ -295,32 +294,3 @@ func (r *running) run(ctx context.Context, d *manifest.Daemon, sparing bool) (co
 
 // ended reports whether it was the user who ended ctx.
 func ended(ctx context.Context) bool { return errors.Is(context.Cause(ctx), davit.ErrInterrupted) }
-
-// renewable returns the hosts, which can be connected to anew.
-func (c *connection) renewable(hosts []host.Host, m *manifest.Manifest, ask asking) []host.Host {
-	all := make([]host.Host, len(hosts))
-	for i, h := range hosts {
-		all[i] = renewable{named{h, h.Name()}, func() (host.Host, error) {
-			again, err := c.open(m, ask)
-			if err != nil {
-				return nil, err
-			}
-			for n, other := range again {
-				if n != i {
-					other.Close() // it was never connected
-				}
-			}
-			return again[i], nil
-		}}
-	}
-	return all
-}
-
-// renewable is a host that can be connected to anew.
-type renewable struct {
-	named
-	again func() (host.Host, error)
-}
-
-// Renew implements [davit.Renewable].
-func (r renewable) Renew() (host.Host, error) { return r.again() }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -55,7 +56,7 @@ func lifeSummary(results []fleet.Result[davit.Receipt]) []string {
 	rows := [][]string{{"HOST", "RESULT", "RELEASE", "STATE", "TIME"}}
 	for _, r := range results {
 		if r.Err != nil {
-			rows = append(rows, []string{r.Host, "failed", "-", "-", "-", fmt.Sprintf("(exit code %d)", davit.ExitCode(r.Err))})
+			rows = append(rows, failedRow(r))
 			continue
 		}
 		v := r.Value
@@ -64,25 +65,66 @@ func lifeSummary(results []fleet.Result[davit.Receipt]) []string {
 	return append(table(rows), totals(results))
 }
 
-// totals says how many hosts came to what, in the order of their first: "3 hosts: 2 started, 1 failed".
+// failure is what became of a host that is not as was asked for.
+type failure string
+
+// The failures, as they are counted.
+const (
+	failed    failure = "failed"
+	putBack   failure = "put back"
+	notBack   failure = "NOT put back"
+	untouched failure = "not begun"
+)
+
+// failureOf returns what became of a host whose result has an error.
+func failureOf(r fleet.Result[davit.Receipt]) failure {
+	switch {
+	case r.Reverted:
+		return putBack
+	case r.RevertErr != nil:
+		return notBack
+	case errors.Is(r.Err, fleet.ErrNotBegun):
+		return untouched
+	}
+	return failed
+}
+
+// failedRow is the row of a summary for such a host.
+func failedRow(r fleet.Result[davit.Receipt]) []string {
+	what, time := failureOf(r), "-"
+	if r.Seconds > 0 {
+		time = took(r.Seconds)
+	}
+	row := []string{r.Host, string(what), "-", "-", time}
+	switch what {
+	case failed:
+		row = append(row, fmt.Sprintf("(exit code %d)", davit.ExitCode(r.Err)))
+	case notBack:
+		row = append(row, fmt.Sprintf("(exit code %d)", davit.ExitCode(r.RevertErr)))
+	}
+	return row
+}
+
+// totals says how many hosts came to what, successes first: "3 hosts: 2 started, 1 failed".
 func totals(results []fleet.Result[davit.Receipt]) string {
-	number := map[davit.Outcome]int{}
-	failed := 0
+	done, not := map[davit.Outcome]int{}, map[failure]int{}
 	for _, r := range results {
 		if r.Err != nil {
-			failed++
+			not[failureOf(r)]++
 			continue
 		}
-		number[r.Value.Outcome]++
+		done[r.Value.Outcome]++
 	}
 	var all []string
 	for _, outcome := range outcomes {
-		if n := number[outcome]; n > 0 {
+		if n := done[outcome]; n > 0 {
 			all = append(all, fmt.Sprintf("%d %s", n, outcome))
 		}
 	}
-	if failed > 0 {
-		all = append(all, fmt.Sprintf("%d failed", failed))
+	for _, what := range []failure{failed, putBack, notBack, untouched} {
+		if n := not[what]; n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", n, what))
+		}
 	}
 	return count(len(results), "host") + ": " + strings.Join(all, ", ")
 }

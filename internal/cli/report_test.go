@@ -105,8 +105,8 @@ HOST   RESULT      RELEASE       SENT     TIME
 gpu-1  installed   062665501106  2.5 MiB  1.3 s
 gpu-2  failed      -             -        -      (exit code 4)
 gpu-3  up to date  062665501106  0 B      0.7 s
-gpu-4  failed      -             -        -      (exit code 130)
-4 hosts: 1 installed, 1 up to date, 2 failed
+gpu-4  not begun   -             -        -
+4 hosts: 1 installed, 1 up to date, 1 failed, 1 not begun
 `)
 	same(t, "stderr", errs, `
 davit: error: install worker on gpu-2: connect: dial tcp 10.0.0.1:22: connection refused

@@ -27,8 +27,8 @@ anew with what it was told when that release ran, and must serve, or what was be
   davit rollback worker me@gpu-1 --to be5474ad6ec0`
 	cmd.Flags().StringVar(&c.To, "to", "", "`RELEASE` to go back to, or the first 4 or more digits of it; the previous one unless given")
 	c.running.flags(cmd.Flags())
-	c.sharedFlags(cmd.Flags())
-	c.output.flags(cmd.Flags())
+	c.revertFlag(cmd.Flags())
+	c.changeFlags(cmd.Flags())
 	return cmd
 }
 
@@ -48,5 +48,5 @@ func (c *rollback) Run(ctx context.Context) error {
 	if err := asUsage(o.Validate()); err != nil {
 		return err
 	}
-	return c.each(ctx, u, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return davit.Rollback(ctx, h, o) })
+	return c.change(ctx, u, t, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return davit.Rollback(ctx, h, o) })
 }

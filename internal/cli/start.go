@@ -37,8 +37,8 @@ func (c *start) new(name, short, long, example string) *cobra.Command {
 	cmd := c.command(name, short, long, davit.DefaultStartTimeout, c.Run)
 	cmd.Example = example
 	c.running.flags(cmd.Flags())
-	c.sharedFlags(cmd.Flags())
-	c.output.flags(cmd.Flags())
+	c.revertFlag(cmd.Flags())
+	c.changeFlags(cmd.Flags())
 	return cmd
 }
 
@@ -57,5 +57,5 @@ func (c *start) Run(ctx context.Context) error {
 	if err := asUsage(o.Validate()); err != nil {
 		return err
 	}
-	return c.each(ctx, u, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return c.do(ctx, h, o) })
+	return c.change(ctx, u, t, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return c.do(ctx, h, o) })
 }

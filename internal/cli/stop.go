@@ -24,8 +24,7 @@ func newStop(std Streams) *cobra.Command {
 	cmd.Example = `  davit stop worker me@gpu-1
   davit stop worker me@gpu-1 --url http://127.0.0.1:8080/quit`
 	cmd.Flags().StringVar(&c.URL, "url", "", "`URL`, as the host sees it, that is asked with POST for a graceful end first; the manifest may say one")
-	c.sharedFlags(cmd.Flags())
-	c.output.flags(cmd.Flags())
+	c.changeFlags(cmd.Flags())
 	return cmd
 }
 
@@ -46,5 +45,5 @@ func (c *stop) Run(ctx context.Context) error {
 	if err := asUsage(o.Validate()); err != nil {
 		return err
 	}
-	return c.each(ctx, u, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return davit.Stop(ctx, h, o) })
+	return c.change(ctx, u, t, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return davit.Stop(ctx, h, o) })
 }

@@ -26,8 +26,7 @@ is half removed it removes the rest.`, davit.DefaultUninstallTimeout, c.Run)
   davit uninstall worker me@gpu-1 --stop`
 	cmd.Flags().BoolVar(&c.Stop, "stop", false, "stop it first if it runs")
 	cmd.Flags().BoolVar(&c.KeepData, "keep-data", false, "leave its logs and its history")
-	c.sharedFlags(cmd.Flags())
-	c.output.flags(cmd.Flags())
+	c.changeFlags(cmd.Flags())
 	return cmd
 }
 
@@ -42,5 +41,5 @@ func (c *uninstall) Run(ctx context.Context) error {
 	if c.daemon != nil {
 		o.Grace = c.daemon.Service.StopTimeout
 	}
-	return c.each(ctx, u, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return davit.Uninstall(ctx, h, o) })
+	return c.change(ctx, u, t, func(ctx context.Context, h host.Host) (davit.Receipt, error) { return davit.Uninstall(ctx, h, o) })
 }
