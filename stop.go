@@ -36,8 +36,8 @@ func (o StopOptions) Validate() error {
 	}
 	if o.URL != "" {
 		u, err := url.Parse(o.URL)
-		if err != nil || u.Scheme != "http" || u.Host == "" {
-			return usage("%q is not an URL that can be asked to stop the daemon: it begins with http://", o.URL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return usage("%q is not an URL that can be asked to stop the daemon: it begins with http:// or https://", o.URL)
 		}
 	}
 	return o.Target.Validate()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -10,9 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/davit-sh/davit/internal/testhost"
 	"github.com/davit-sh/davit/narrate"
@@ -51,7 +54,7 @@ func TestStories(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Files: []string{file}, RequireExplicitExec: true,
 				Setup: func(env *testscript.Env) error { return setUp(env, hosts) },
-				Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "events": events},
+				Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "events": events, "follows": follows},
 			})
 		})
 	}
@@ -150,4 +153,59 @@ func events(ts *testscript.TestScript, neg bool, args []string) {
 	if last.Kind != narrate.End || last.Attrs["state"] != args[0] {
 		ts.Fatalf("the last event is a %s with the state %v", last.Kind, last.Attrs["state"])
 	}
+}
+
+// follows runs a program that goes on until it is interrupted, which it is when so many of its lines have matched,
+// and which must end with an exit code then: follows 0 3 'at work' davit logs -f …
+func follows(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: follows CODE LINES PATTERN program [argument...]")
+	}
+	code, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	left, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	pattern, err := regexp.Compile(args[2])
+	ts.Check(err)
+	path, err := lookPath(ts, args[3])
+	ts.Check(err)
+	cmd := exec.Command(path, args[4:]...)
+	cmd.Dir, cmd.Env, cmd.Stderr = ts.MkAbs("."), environment(ts), ts.Stderr()
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		fmt.Fprintln(ts.Stdout(), lines.Text())
+		if !pattern.MatchString(lines.Text()) {
+			continue
+		}
+		if left--; left == 0 {
+			cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	cmd.Wait()
+	if left > 0 || cmd.ProcessState.ExitCode() != code {
+		ts.Fatalf("%v, and %d more lines with %q were wanted", cmd.ProcessState, max(left, 0), args[2])
+	}
+}
+
+// environment is that of a story, as far as programs of ours want it.
+func environment(ts *testscript.TestScript) []string {
+	var all []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "GORACE"} {
+		all = append(all, name+"="+ts.Getenv(name))
+	}
+	return all
+}
+
+// lookPath finds a program where a story does.
+func lookPath(ts *testscript.TestScript, name string) (string, error) {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("there is no %s", name)
 }

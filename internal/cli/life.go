@@ -282,7 +282,7 @@ func (r *running) run(ctx context.Context, d *manifest.Daemon, sparing bool) (co
 		}
 		value, err := d.Secrets[name].Read(ctx)
 		if err != nil {
-			return ctx, run, asUsage(fmt.Errorf("secret %s of %s: %w", name, d.Name, err))
+			return ctx, run, asUsage(fmt.Errorf("%s: %w", d.Name, err))
 		}
 		spec.Secrets = append(spec.Secrets, name+"="+value)
 		ctx = narrate.WithSecret(ctx, value)
