@@ -5,43 +5,18 @@ package openssh_test
 import (
 	"testing"
 
+	"github.com/davit-sh/davit/host"
+	"github.com/davit-sh/davit/host/internal/world"
 	"github.com/davit-sh/davit/host/openssh"
 )
 
 func TestAGateIsWhatAConnectionComesToFirst(t *testing.T) {
 	t.Parallel()
-	config := write(t, `Host jump
-  HostName 10.0.0.9
-  Port 2200
-Host behind other
-  HostName %h.example.com
-  ProxyJump jump,second
-Host piped too
-  ProxyCommand ssh -W %h:%p me@jump
-`)
-	for name, c := range map[string]struct{ host, jump, want string }{
-		"no way but its own":           {"me@10.0.0.1:24", "", "10.0.0.1:24"},
-		"the configuration's":          {"behind", "", "jump"},
-		"the same for another":         {"other", "", "jump"},
-		"a jump that was asked for":    {"behind", "third:23,jump", "third:23"},
-		"none was asked for":           {"other", "none", "other.example.com:22"},
-		"a command":                    {"piped", "", "ssh -W %h:%p me@jump"},
-		"the same command":             {"too", "", "ssh -W %h:%p me@jump"},
-		"a jump in place of a command": {"piped", "jump", "jump"},
-	} {
-		h, err := openssh.New(c.host, openssh.Options{ConfigFile: config, Jump: c.jump})
+	world.Gates(t, func(name, jump, config string) host.Gated {
+		h, err := openssh.New(name, openssh.Options{ConfigFile: config, Jump: jump})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := h.Gate(t.Context()); got != c.want {
-			t.Errorf("%s: got %q, want %q", name, got, c.want)
-		}
-	}
-	h, err := openssh.New("x", openssh.Options{ConfigFile: "/nonexistent/config"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := h.Gate(t.Context()); got != "" {
-		t.Errorf("of a configuration that cannot be read: %q", got)
-	}
+		return h
+	}, "jump")
 }
