@@ -26,10 +26,20 @@ type site struct {
 // name is what the host is called where one name is enough.
 const name = "bench"
 
+// onCurve25519 is a host that exchanges keys in the way that all here know and none takes long for.
+func onCurve25519(c *testhost.Config) {
+	testhost.WithSSHD("KexAlgorithms curve25519-sha256")(c)
+}
+
+// ownCrontabs is a host whose crontabs are its own: those of the machine are not for benchmarks to change.
+func ownCrontabs(c *testhost.Config) {
+	testhost.WithMounts(`at=/var/spool/cron/crontabs; [ ! -d $at ] || mount -t tmpfs -o mode=1730,gid="$(stat -c %g $at)" tmpfs $at`)(c)
+}
+
 // startSite starts a host at the end of the link: on loopback if that is nothing special.
-func startSite(b *testing.B, link testhost.Link) *site {
+func startSite(b *testing.B, link testhost.Link, more ...testhost.Option) *site {
 	b.Helper()
-	options := []testhost.Option{testhost.WithSSHD("KexAlgorithms curve25519-sha256")}
+	options := append([]testhost.Option{onCurve25519}, more...)
 	if link != (testhost.Link{}) {
 		options = append(options, testhost.Beyond(testhost.NewWAN(b, link)))
 	}
@@ -80,13 +90,25 @@ func (s *site) dial() (*ssh.Host, error) {
 
 // install is what a program does that embeds Davit.
 func (s *site) install(binary string) (davit.Receipt, error) {
+	return s.installAndRun(binary, nil)
+}
+
+func (s *site) installAndRun(binary string, as *davit.Run) (r davit.Receipt, err error) {
+	err = s.connected(func(ctx context.Context, conn *ssh.Host) error {
+		r, err = davit.Install(ctx, conn, davit.InstallOptions{Binary: binary, Name: "worker", Run: as})
+		return err
+	})
+	return r, err
+}
+
+// connected calls f with a connection of its own, and tells nobody anything.
+func (s *site) connected(f func(context.Context, *ssh.Host) error) error {
 	conn, err := s.dial()
 	if err != nil {
-		return davit.Receipt{}, err
+		return err
 	}
 	defer conn.Close()
-	ctx := narrate.WithNarrator(context.Background(), narrate.New())
-	return davit.Install(ctx, conn, davit.InstallOptions{Binary: binary, Name: "worker"})
+	return f(narrate.WithNarrator(context.Background(), narrate.New()), conn)
 }
 
 // roundTrip is the link whose round trip takes d.

@@ -9,19 +9,19 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/davit-sh/davit/internal/testhost"
 )
 
-// BenchmarkRoundTrips counts the round trips that things take: what they take longer for when a
-// round trip is 200 ms longer. The shortest times count: the machine only ever adds to them.
+// BenchmarkRoundTrips counts the round trips that connecting and installing take.
 func BenchmarkRoundTrips(b *testing.B) {
-	const short, long = 50 * time.Millisecond, 250 * time.Millisecond
-	near, far := startSite(b, roundTrip(short)), startSite(b, roundTrip(long))
+	d := startDistances(b)
 	tiny := filepath.Join(b.TempDir(), "worker")
 	text := "#!/bin/sh\nexit\n"
 	if err := os.WriteFile(tiny, fmt.Appendf(nil, "%s%*s", text, 1024-len(text), ""), 0o755); err != nil {
 		b.Fatal(err)
 	}
-	wipe := func() { near.wipe(); far.wipe() }
+	wipe := func() { d.near.wipe(); d.far.wipe() }
 	for b.Loop() {
 		t := &table{title: "Round trips"}
 		t.row("what", "trips", "aim", "")
@@ -35,15 +35,36 @@ func BenchmarkRoundTrips(b *testing.B) {
 			{"first install of 1 KiB", atMost(16), wipe, func(s *site) error { _, err := s.install(tiny); return err }},
 			{"install with nothing changed", atMost(14), func() {}, func(s *site) error { _, err := s.install(tiny); return err }},
 		} {
-			times := inTurns(b, c.before,
-				way{c.what, aim{}, func() error { return c.run(near) }},
-				way{c.what, aim{}, func() error { return c.run(far) }})
-			trips := (slices.Min(times[1]) - slices.Min(times[0])).Seconds() / (long - short).Seconds()
+			trips, _ := d.count(b, c.what, c.before, c.run)
 			t.row(append([]string{c.what, fmt.Sprintf("%.1f", trips)}, c.aim.verdict(round(trips))...)...)
 		}
 		t.print()
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// distances are two hosts, one of which is farther away.
+type distances struct{ near, far *site }
+
+// How long a round trip to them takes.
+const nearTrip, farTrip = 50 * time.Millisecond, 250 * time.Millisecond
+
+func startDistances(b *testing.B, options ...testhost.Option) distances {
+	b.Helper()
+	return distances{startSite(b, roundTrip(nearTrip), options...), startSite(b, roundTrip(farTrip), options...)}
+}
+
+// count counts the round trips that run takes: what it takes longer for when a round trip is 200 ms
+// longer. The rest is what it takes without them. The shortest times count: the machine only ever adds to
+// them.
+func (d distances) count(b *testing.B, what string, before func(), run func(*site) error) (trips float64, rest time.Duration) {
+	b.Helper()
+	times := inTurns(b, before,
+		way{what, aim{}, func() error { return run(d.near) }},
+		way{what, aim{}, func() error { return run(d.far) }})
+	near, far := slices.Min(times[0]), slices.Min(times[1])
+	trips = (far - near).Seconds() / (farTrip - nearTrip).Seconds()
+	return trips, near - time.Duration(trips*float64(nearTrip))
 }
 
 // round makes a whole number of measured trips: what the machine itself takes is no trip.
