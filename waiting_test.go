@@ -1,0 +1,77 @@
+package davit_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/davit-sh/davit"
+	"github.com/davit-sh/davit/health"
+	"github.com/davit-sh/davit/internal/testhost"
+)
+
+// channel is what sshd logs of one that is asked for.
+var channel = regexp.MustCompile(`server_input_channel_open: ctype (\S+)`)
+
+func TestTheLooksOfAWaitShareOneChannel(t *testing.T) {
+	t.Parallel()
+	const looks = 20
+	for name, c := range map[string]struct {
+		check func(t *testing.T) health.Check // of a daemon that serves at the last look
+		want  []string                        // the channels of all of a restart
+	}{
+		"HTTP": {
+			func(t *testing.T) health.Check {
+				var asked atomic.Int32
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					if asked.Add(1) < looks {
+						http.Error(w, "warming up", http.StatusServiceUnavailable)
+					}
+				}))
+				t.Cleanup(server.Close)
+				return health.Check{HTTP: server.URL}
+			},
+			[]string{"session", "direct-tcpip"},
+		},
+		"a command": {
+			func(*testing.T) health.Check {
+				return health.Check{Command: fmt.Sprintf(`echo >>~/looks; [ "$(wc -l <~/looks)" -ge %d ]`, looks)}
+			},
+			[]string{"session"}, // it is asked in the conversation
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := &life{T: t, keeper: keepers[0], seen: testhost.Start(t, testhost.WithSSHD("LogLevel DEBUG1"))}
+			l.Host = dial(t, l.seen)
+			l.must(l.install(sleeper(t, "one"), l.running()))
+			before := len(l.seen.Log())
+			run, check := *l.running(), c.check(t)
+			check.Interval = time.Millisecond
+			run.Health = &check
+			ctx, rec := told(t)
+			l.must(davit.Restart(ctx, l, davit.StartOptions{Target: l.target(), Run: run}))
+			attempts := 0
+			for _, e := range rec.Events() {
+				if e.Action == "health_attempt" {
+					attempts++
+				}
+			}
+			if attempts != looks {
+				t.Errorf("%d attempts", attempts)
+			}
+			var channels []string
+			for _, m := range channel.FindAllStringSubmatch(l.seen.Log()[before:], -1) {
+				channels = append(channels, m[1])
+			}
+			if !slices.Equal(channels, c.want) {
+				t.Errorf("channels: %q, want %q", channels, c.want)
+			}
+		})
+	}
+}
