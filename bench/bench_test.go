@@ -2,7 +2,7 @@
 // tables of medians and of their ratios, all of them from turns of one run, since an absolute time
 // holds on one machine only. Beside each ratio stands what is aimed at; a miss fails nothing.
 //
-//	make bench                              # all of it, about eight minutes
+//	make bench                              # all of it, about twenty minutes
 //	make bench BENCH=FirstInstall/15 REPETITIONS=1
 package bench
 
