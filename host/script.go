@@ -23,6 +23,9 @@ type Script struct {
 	Name string // for people
 	Vars []Var
 	Body string
+	// Terse says that the lines of Body that are comments or empty are no part of anything longer, such as
+	// a here-document: then they do not travel.
+	Terse bool
 
 	// Through, if set, runs first and hands over with: exec … /bin/sh -c "$next".
 	Through *Script
@@ -37,13 +40,29 @@ type Var struct{ Name, Value string }
 // DefaultLimit is how long a script may run that is started without a limit.
 const DefaultLimit = time.Hour
 
-// Text returns what the host's shell reads: the variables, quoted, and the body.
-func (s Script) Text() string {
+// Text returns what the host's shell runs, for people: the variables, quoted, and the body.
+func (s Script) Text() string { return s.assignments() + s.Body }
+
+// Sent returns what travels: the same, without comments if they need not.
+func (s Script) Sent() string {
+	if !s.Terse {
+		return s.Text()
+	}
+	var b strings.Builder
+	for line := range strings.Lines(s.Body) {
+		if word := strings.TrimLeft(line, " \t"); word != "\n" && !strings.HasPrefix(word, "#") {
+			b.WriteString(line)
+		}
+	}
+	return s.assignments() + b.String()
+}
+
+func (s Script) assignments() string {
 	var b strings.Builder
 	for _, v := range s.Vars {
 		fmt.Fprintf(&b, "%s=%s\n", v.Name, Quote(v.Value))
 	}
-	return b.String() + s.Body
+	return b.String()
 }
 
 // Quote returns value as one word of any POSIX shell. It is the only way in which values come
@@ -92,12 +111,12 @@ func letter(sentinel, text string) (stdin string, size int) {
 // start returns the command that starts s, and what must follow on its stdin.
 func (s Script) start(sentinel string, seconds int) (command string, stdin []byte) {
 	common := []Var{{"sentinel", sentinel}, {"seconds", fmt.Sprint(seconds)}}
-	text, size := letter(sentinel, s.with(common...).Text())
+	text, size := letter(sentinel, s.with(common...).Sent())
 	command = boot(sentinel, size, seconds)
 	if s.Through == nil {
 		return command, []byte(text)
 	}
-	before, size := letter(sentinel, s.Through.with(append(common, Var{"next", command})...).Text())
+	before, size := letter(sentinel, s.Through.with(append(common, Var{"next", command})...).Sent())
 	if s.Through.Secret != "" {
 		before += s.Through.Secret + "\n"
 	}

@@ -3,7 +3,7 @@
 
 confirm() {
 	read -r _ pending _ <"$base/pending" 2>/dev/null
-	if [ "${pending%:}" != "$random" ]; then
+	if [ "$pending" != "\"$random:" ]; then
 		tell failed gone
 		return
 	fi

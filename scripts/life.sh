@@ -130,7 +130,7 @@ write_pending() {
 	boot=
 	[ ! -r /proc/sys/kernel/random/boot_id ] || read -r boot </proc/sys/kernel/random/boot_id
 	cat >"$incoming/pending" <<-.
-		# $random: a change of $name that was not committed
+		: "$random: a change of $name that was not committed"
 		base=$(quoted "$base") old=$(quoted "$old")
 		if read -r boot </proc/sys/kernel/random/boot_id && [ "\$boot" != "$boot" ]; then
 			if [ -n "\$old" ]; then

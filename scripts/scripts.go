@@ -99,32 +99,40 @@ func Install(p Place, r Release, l *Life) host.Script {
 		body += kinds + ask + life
 		vars = append(vars, l.vars()...)
 	}
-	return host.Script{Name: "install", Vars: append(vars, host.Var{Name: "looks", Value: looks}), Body: body + operate}
+	return host.Script{
+		Name:  "install",
+		Terse: true,
+		Vars:  append(vars, host.Var{Name: "looks", Value: looks}),
+		Body:  body + operate,
+	}
 }
 
 // Operate returns the conversation of an operation of that name on a daemon that is there.
 func Operate(name string, p Place, r Release, l Life) host.Script {
 	vars := append(r.vars(p), l.vars()...)
 	return host.Script{
-		Name: name,
-		Vars: append(vars, host.Var{Name: "looks", Value: "probe_home probe_daemon probe_service"}),
-		Body: prelude + probe + store + activate + kinds + ask + life + operate,
+		Name:  name,
+		Terse: true,
+		Vars:  append(vars, host.Var{Name: "looks", Value: "probe_home probe_daemon probe_service"}),
+		Body:  prelude + probe + store + activate + kinds + ask + life + operate,
 	}
 }
 
 // Question returns the script that runs a command by itself, and says what it prints and how it ended.
 func Question(command string) host.Script {
 	return host.Script{
-		Name: "ask",
-		Vars: []host.Var{{Name: "command", Value: command}, {Name: "voice"}},
-		Body: prelude + ask + question,
+		Name:  "ask",
+		Terse: true,
+		Vars:  []host.Var{{Name: "command", Value: command}, {Name: "voice"}},
+		Body:  prelude + ask + question,
 	}
 }
 
 // Confirm returns the script that says the last word on a change over a connection of its own: commit or undo.
 func Confirm(p Place, name, random, word string) host.Script {
 	return host.Script{
-		Name: "confirm",
+		Name:  "confirm",
+		Terse: true,
 		Vars: append(p.vars(),
 			host.Var{Name: "name", Value: name}, host.Var{Name: "sha256"}, host.Var{Name: "random", Value: random},
 			host.Var{Name: "word", Value: word}),
@@ -152,7 +160,8 @@ type Query struct {
 // Show returns a script that tells of daemons and changes nothing.
 func Show(p Place, q Query) host.Script {
 	return host.Script{
-		Name: "show",
+		Name:  "show",
+		Terse: true,
 		Vars: append(p.vars(),
 			host.Var{Name: "name", Value: q.Name}, host.Var{Name: "sha256"}, host.Var{Name: "wanted"},
 			host.Var{Name: "what", Value: q.What}, host.Var{Name: "lines", Value: strconv.Itoa(q.Lines)},
@@ -200,9 +209,10 @@ func Unit(d service.Definition) []byte {
 // Check returns the script that looks at a host and changes nothing.
 func Check(p Place) host.Script {
 	return host.Script{
-		Name: "check",
-		Vars: append(p.vars(), host.Var{Name: "name"}, host.Var{Name: "sha256"}),
-		Body: prelude + probe + check,
+		Name:  "check",
+		Terse: true,
+		Vars:  append(p.vars(), host.Var{Name: "name"}, host.Var{Name: "sha256"}),
+		Body:  prelude + probe + check,
 	}
 }
 
@@ -211,6 +221,7 @@ func Check(p Place) host.Script {
 func AsRoot(s host.Script, password string) host.Script {
 	s.Through = &host.Script{
 		Name:   "elevate",
+		Terse:  true,
 		Vars:   []host.Var{{Name: "password", Value: yes(password != "")}},
 		Body:   elevate,
 		Secret: password,

@@ -69,12 +69,36 @@ func TestEveryFileIsPOSIX(t *testing.T) {
 		texts[name] = string(text)
 	}
 	for name, script := range whole() {
-		texts[name+" as it travels"] = script.Text()
+		texts[name+" as it travels"] = script.Sent()
 	}
 	for name, text := range texts {
 		parser := syntax.NewParser(syntax.Variant(syntax.LangPOSIX))
 		if _, err := parser.Parse(strings.NewReader(text), name); err != nil {
 			t.Errorf("POSIX: %v", err)
+		}
+	}
+}
+
+// The printer has the last word on what is the same.
+func TestWhatTravelsIsTheScriptWithoutItsComments(t *testing.T) {
+	printed := func(text string) string {
+		t.Helper()
+		file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := syntax.NewPrinter(syntax.Minify(true)).Print(&b, file); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for name, script := range whole() {
+		if diff := cmp.Diff(printed(script.Text()), printed(script.Sent())); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if strings.Contains(script.Sent(), "\n# ") || strings.Contains(script.Sent(), "\n\n") {
+			t.Errorf("%s has comments, or empty lines, when it travels", name)
 		}
 	}
 }
@@ -85,7 +109,7 @@ func TestEveryShellTakesEveryScript(t *testing.T) {
 			testhost.Need(t, shell[0])
 			for name, script := range whole() {
 				cmd := exec.Command(shell[0], append(slices.Clone(shell[1:]), "-n")...)
-				cmd.Stdin = strings.NewReader(script.Text())
+				cmd.Stdin = strings.NewReader(script.Sent())
 				if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 					t.Errorf("%s: %v %s", name, err, out)
 				}
@@ -109,7 +133,7 @@ func TestShellcheckHasNothingToSay(t *testing.T) {
 
 func TestThePasswordIsInNoScript(t *testing.T) {
 	script := AsRoot(Check(Place{System: true}), "hunter2")
-	for _, text := range []string{script.Text(), script.Through.Text()} {
+	for _, text := range []string{script.Text(), script.Sent(), script.Through.Text(), script.Through.Sent()} {
 		if strings.Contains(text, "hunter2") {
 			t.Error("the password stands in a script's text")
 		}
