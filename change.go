@@ -39,6 +39,8 @@ type change struct {
 	committed bool
 	restored  *restoration // what the host says that it has put back
 	log       []string     // the last lines of the daemon that is not well
+	before    *portUse     // who listened at its port before anything was changed; nil if nobody, or it
+	blamed    error        // why it is not well, with who is to blame, if that is known
 }
 
 // restoration is what a host says of what it has put back.
@@ -87,6 +89,9 @@ func (c *change) begin(ctx context.Context) error {
 	}
 	c.guarded = true
 	if err := c.say(ctx, "guard", strconv.Itoa(int(patience.Seconds())), fresh); err != nil {
+		return err
+	}
+	if _, err := c.askPort(ctx); err != nil {
 		return err
 	}
 	return c.hook(ctx, "before", c.Before)
@@ -212,7 +217,7 @@ func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 // wait is hear for what takes long on the host, which may remark on it meanwhile.
 func (c *change) wait(ctx context.Context, words ...string) (host.Words, error) {
 	for {
-		w, err := c.hear(ctx, append(words, "remark", "healed")...)
+		w, err := c.hear(ctx, append(words, "remark", "healed", "port")...)
 		if err != nil {
 			return w, err
 		}
@@ -221,6 +226,8 @@ func (c *change) wait(ctx context.Context, words ...string) (host.Words, error) 
 			narrate.Warnf(ctx, "remark", "%s", w.Rest)
 		case "healed":
 			narrate.Warnf(ctx, "healed", "A change that was broken off was put back first")
+		case "port":
+			c.notePort(ctx, w)
 		default:
 			return w, nil
 		}
@@ -260,14 +267,23 @@ func (c *change) serves(ctx context.Context) error {
 	ctx = c.steps.begin(ctx, "health")
 	ctx, cancel := context.WithDeadlineCause(ctx, c.until.Add(-time.Second/2), errNoTimeLeft)
 	defer cancel()
+	err := c.watched(ctx)
+	if err == nil {
+		err = c.ours(ctx)
+	}
+	if err == nil {
+		c.receipt.Health = Healthy
+	}
+	return err
+}
+
+// watched looks at the daemon until it is well, or is not what was started any more.
+func (c *change) watched(ctx context.Context) error {
 	w := newWatch(ctx, c.conversation, c.host)
 	defer w.end()
 	err := c.look(w.ctx, w)
 	if died, ok := errors.AsType[*diedError](context.Cause(w.ctx)); ok {
 		err = died
-	}
-	if err == nil {
-		c.receipt.Health = Healthy
 	}
 	return err
 }
@@ -366,6 +382,9 @@ func (c *change) finishFresh(ctx context.Context) error {
 	if err := c.look(ctx, questions{renewed}); err != nil {
 		return err
 	}
+	if err := c.oursFresh(ctx); err != nil {
+		return err
+	}
 	c.receipt.Health = Healthy
 	if err := c.hook(ctx, "after", c.After); err != nil {
 		return err
@@ -395,6 +414,7 @@ func (c *change) undo(ctx context.Context, cause error) bool {
 	}
 	ctx = narrate.WithSecret(narrate.WithStep(ctx, "restore"), c.secrets()...)
 	if !c.over && errors.Is(cause, ErrUnhealthy) {
+		c.blamed = c.blame(ctx, cause)
 		c.lastWords(ctx)
 	}
 	if !c.over {
@@ -505,6 +525,9 @@ func (c *change) state(heard bool) string {
 // verdict is err, or why the daemon is not well and what became of that.
 func (c *change) verdict(err error) error {
 	restored := c.restored != nil && c.restored.failed == ""
+	if c.blamed != nil {
+		err = c.blamed
+	}
 	if !errors.Is(err, ErrUnhealthy) && !errors.Is(err, ErrHook) {
 		return err
 	}

@@ -41,6 +41,8 @@ var (
 	ErrHook = errors.New("hook failed")
 	// ErrUnhealthy: the daemon does not serve.
 	ErrUnhealthy = health.ErrUnhealthy
+	// ErrPortTaken: another process listens where the daemon should; end it, or have the daemon listen elsewhere.
+	ErrPortTaken = errors.New("port taken")
 	// ErrRestored: a change was not good, and what was before is in place again.
 	ErrRestored = errors.New("what was before was restored")
 	// ErrRefused: the host's side of the operation failed in another way.

@@ -119,6 +119,11 @@ launchd_look() {
 	esac
 }
 
+launchd_all() {
+	launchd_look
+	members=$pid
+}
+
 launchd_log() {
 	launchd_timeless "${2-}" || return
 	tail -n "$1" "$svc/log" 2>/dev/null || :

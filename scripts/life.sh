@@ -45,6 +45,7 @@ life() {
 		;;
 	undo) end unhealthy ;;
 	revert) revert "$1" ;;
+	port) (port "$@") ;;
 	drop) drop "$@" ;;
 	*) fail refused "unknown word: $word" ;;
 	esac

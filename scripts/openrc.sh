@@ -127,6 +127,11 @@ openrc_look() {
 	pid=
 }
 
+openrc_all() {
+	openrc_look
+	members=$pid
+}
+
 openrc_log() {
 	openrc_timeless "${2-}" || return
 	tail -n "$1" "$svc/log" 2>/dev/null || :

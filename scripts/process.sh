@@ -268,6 +268,11 @@ process_members() {
 	[ -n "$members" ]
 }
 
+process_all() {
+	process_session
+	process_members || :
+}
+
 # process_signal SIGNAL all, or strays: those that the supervisor could not ask.
 process_signal() {
 	process_members || return 0

@@ -36,6 +36,8 @@ var (
 	process string
 	//go:embed supervise.sh
 	supervise string
+	//go:embed port.sh
+	port string
 	//go:embed ask.sh
 	ask string
 	//go:embed question.sh
@@ -96,7 +98,7 @@ func Install(p Place, r Release, l *Life) host.Script {
 	vars := r.vars(p)
 	if l != nil {
 		looks += " probe_service"
-		body += kinds + ask + life
+		body += kinds + port + ask + life
 		vars = append(vars, l.vars()...)
 	}
 	return host.Script{
@@ -114,7 +116,7 @@ func Operate(name string, p Place, r Release, l Life) host.Script {
 		Name:  name,
 		Terse: true,
 		Vars:  append(vars, host.Var{Name: "looks", Value: "probe_home probe_daemon probe_service"}),
-		Body:  prelude + probe + store + activate + kinds + ask + life + operate,
+		Body:  prelude + probe + store + activate + kinds + port + ask + life + operate,
 	}
 }
 

@@ -11,6 +11,7 @@
 #	KIND_start         starts it; true if the kind took it. It does not wait until the daemon serves
 #	KIND_stop SECONDS  ends it and all of its processes: TERM, and KILL after so long. True when it is gone
 #	KIND_look          says in state running, stopped or failed; in pid its process, in why what ended it
+#	KIND_all           says in members which processes are the daemon's, as far as that can be seen
 #	KIND_log LINES SINCE     prints the last lines of its log, none from before since, which may be "" or missing
 #	KIND_follow LINES SINCE  prints those and all that follow; since a time that the kind knows, or ""
 #

@@ -173,6 +173,13 @@ systemd_look() {
 	esac
 }
 
+systemd_all() {
+	members=
+	shown=$newline$(systemd show -p ControlGroup "$name.service" 2>/dev/null)
+	property ControlGroup
+	[ -z "$value" ] || members=$(grep -l -F -e "$value" /proc/[0-9]*/cgroup 2>/dev/null | tr -c '0-9' ' ')
+}
+
 # systemd_fell says why the daemon failed.
 systemd_fell() {
 	state=failed

@@ -54,6 +54,7 @@ type answer struct {
 	ok                    bool
 	why, file, state, pid string
 	lines                 []string // that it told by itself
+	port                  string   // who listens there
 }
 
 // newDaemon lets program, a script of sh, be the current release of a daemon on the host.
@@ -84,7 +85,7 @@ func (d *daemon) connect() {
 	}
 	d.t.Cleanup(func() { conn.Close() })
 	body := prelude + probe
-	for _, name := range []string{"service.sh", string(d.kind) + ".sh"} {
+	for _, name := range []string{"service.sh", string(d.kind) + ".sh", "port.sh"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			d.t.Fatal(err)
@@ -121,7 +122,7 @@ func (d *daemon) define(s service.Spec) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.write("service/unit", definition.Unit, "644")
+	d.write("service/unit", Unit(definition), "644")
 	d.write("service/env", definition.Env, "600")
 	d.write("service/kind", []byte(d.kind+"\n"), "644")
 	d.host.Run("chmod 0700 " + host.Quote(d.place.Base+"/service"))
@@ -152,6 +153,8 @@ func (d *daemon) try(line string) answer {
 			a.pid = w.Rest
 		case "over":
 			return a
+		case "port":
+			a.port = w.Rest
 		case "line":
 			a.lines = append(a.lines, w.Rest)
 		default:
