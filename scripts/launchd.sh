@@ -119,6 +119,9 @@ launchd_look() {
 	esac
 }
 
+launchd_autostart() { echo yes; } # where it is makes it so
+launchd_enable() { :; }
+
 launchd_all() {
 	launchd_look
 	members=$pid

@@ -69,7 +69,10 @@ probe_service() {
 	fi
 	file=
 	"${kind}_file"
-	if ! is_ours "$file"; then
+	if is_masked "$file"; then
+		fact unfit "a service $name is masked on this host: run there, once: $(masked_by)"
+		return
+	elif ! is_ours "$file"; then
 		fact foreign "$file"
 		return
 	elif [ -e "$file" ]; then
@@ -81,6 +84,14 @@ probe_service() {
 	fact state "$state"
 	[ -z "$pid" ] || fact pid "$pid"
 	[ -z "$why" ] || fact why "$why"
+}
+
+# masked_by prints the command that undoes it.
+masked_by() {
+	case $scope in
+	system) echo "sudo systemctl unmask $name.service" ;;
+	*) echo "systemctl --user unmask $name.service" ;;
+	esac
 }
 
 probe_home() {
@@ -112,11 +123,15 @@ guard() {
 		try "write to $saved" cp -p "$svc/unit" "$svc/env" "$saved"
 		: >"$saved/defined"
 	fi
-	foreign=$("${kind}_file" && { is_ours "$file" || printf '%s' "$file"; })
+	foreign=$(theirs)
 	if [ -n "$foreign" ]; then
-		[ "$adopt" = yes ] || fail inway "$foreign"
+		if [ "$adopt" != yes ] || is_masked "$foreign"; then
+			fail inway "$foreign"
+		fi
+		try "write to $saved" mkdir "$saved/theirs"
+		try "write to $saved" cp -pP "$foreign" "$saved/theirs/unit"
+		"${kind}_autostart" >"$saved/autostart"
 		echo "$foreign" >"$saved/foreign"
-		try "write to $saved" cp -p "$foreign" "$saved/unit"
 	fi
 	old=$(cat "$saved/current")
 	try "write to $base" write_pending
@@ -125,6 +140,9 @@ guard() {
 	{ sleep "$1" && trap '' TERM && end_group; } >/dev/null 2>&1 3>&- 9>&- </dev/null &
 	deadline=$(($(now) + $1))
 }
+
+# theirs prints where a description of the service is that is not ours. It is for a subshell.
+theirs() { "${kind}_file" && { is_ours "$file" || printf '%s' "$file"; }; }
 
 # write_pending writes what puts the old release back when the daemon is started after the host was.
 write_pending() {
@@ -170,6 +188,9 @@ run() {
 	kind_of_service
 	why=
 	[ ! -d "$incoming/service" ] || read -r kind <"$incoming/service/kind"
+	foreign=$(theirs)
+	[ -z "$foreign" ] || [ -f "$saved/foreign" ] ||
+		fail refused "$foreign is there and is not Davit's: move it away, or uninstall the daemon first"
 	"${kind}_ready" || fail permission "$why"
 	[ -z "$why" ] || tell remark "$why"
 	: >"$saved/begun"
@@ -269,7 +290,7 @@ last_lines() {
 # commit makes the change stay.
 commit() {
 	rm -f "$base/pending" "$base/confirmed"
-	[ ! -f "$saved/unit" ] || [ -f "$saved/defined" ] || cp -p "$saved/unit" "$base/adopted"
+	[ ! -f "$saved/foreign" ] || { rm -f "$base/adopted" && cp -pP "$saved/theirs/unit" "$base/adopted"; }
 	remove "$undo"
 	{ echo "$random" >"$saved/change" && mv "$saved" "$undo"; } 2>/dev/null || remove "$saved"
 	guarded=
@@ -319,7 +340,10 @@ revert() {
 
 # unguard puts back what was before, unless that was committed.
 unguard() {
-	[ -n "$guarded" ] || return 0
+	if [ -z "$guarded" ]; then
+		[ -z "$locked" ] || [ -e "$base/pending" ] || remove "$saved" # of a guard that failed
+		return
+	fi
 	guarded=
 	(
 		fail() {
@@ -380,22 +404,26 @@ put_back() {
 
 # put_description_back makes what was in force before be so again: ours, another's, or none.
 put_description_back() {
-	if [ -f "$saved/defined" ]; then
-		if [ "$(definition "$saved")" != "$(definition "$svc")" ]; then
-			put "$saved"
-		fi
-		return
+	if [ ! -f "$saved/defined" ]; then
+		[ ! -f "$svc/unit" ] || "${kind}_drop"
+		remove "$svc"
+	elif [ "$(definition "$saved")" != "$(definition "$svc")" ]; then
+		put "$saved"
 	fi
-	[ ! -f "$svc/unit" ] || "${kind}_drop"
-	remove "$svc"
-	if [ -f "$saved/unit" ]; then
-		read -r kind <"$saved/kind"
-		"${kind}_file"
-		# One of a package's is still there, and was only hidden by ours.
-		if [ ! -e "$file" ] || [ "$file" != "$(cat "$saved/foreign")" ]; then
-			"${kind}_put" "$saved" || fail refused "$why"
-		fi
-	fi
+	[ ! -f "$saved/foreign" ] || put_theirs_back
+}
+
+# put_theirs_back has another's description be in force again, as it was.
+put_theirs_back() {
+	read -r kind <"$saved/kind"
+	"${kind}_file"
+	auto=$(cat "$saved/autostart")
+	# One of a package's is still there, and was only hidden by ours.
+	if is_ours "$file" || [ "$file" != "$(cat "$saved/foreign")" ]; then
+		"${kind}_put" "$saved/theirs" "$auto"
+	else
+		"${kind}_enable" "$auto"
+	fi || fail refused "$why"
 }
 
 # drop [keep] removes the daemon and all that Davit has made for it; with keep its logs stay. Of one that is

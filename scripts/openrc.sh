@@ -22,17 +22,33 @@ openrc_ready() { :; }
 openrc_file() { file=/etc/init.d/$name; }
 
 openrc_put() {
-	if ! why=$({ cat "$1/unit" >"/etc/init.d/$name.davit" && chmod 0755 "/etc/init.d/$name.davit" &&
+	if ! why=$({ copy_of "$1/unit" "/etc/init.d/$name.davit" && { [ -L "$1/unit" ] || chmod 0755 "/etc/init.d/$name.davit"; } &&
 		mv -f "/etc/init.d/$name.davit" "/etc/init.d/$name"; } 2>&1); then
 		rm -f "/etc/init.d/$name.davit"
 		why="cannot write /etc/init.d/$name: ${why##*: }"
 		return 1
 	fi
 	chmod 0711 "$svc" # whom the daemon runs as opens the log
-	[ ! -L "/etc/runlevels/default/$name" ] || return 0
-	why=$(openrc rc-update -q add "$name" default 2>&1) && return
-	why="OpenRC does not take /etc/init.d/$name: $(openrc_said "$why")"
-	return 1
+	openrc_enable "${2-default}"
+}
+
+# openrc_autostart prints the names of runlevels.
+openrc_autostart() {
+	for level in /etc/runlevels/*/"$name"; do
+		[ ! -L "$level" ] || {
+			level=${level%/*}
+			echo "${level##*/}"
+		}
+	done
+}
+
+openrc_enable() {
+	for level in $1; do
+		[ ! -L "/etc/runlevels/$level/$name" ] || continue
+		why=$(openrc rc-update -q add "$name" "$level" 2>&1) && continue
+		why="OpenRC does not take /etc/init.d/$name: $(openrc_said "$why")"
+		return 1
+	done
 }
 
 # openrc_said TEXT prints the first line of what OpenRC said, without its ornaments.

@@ -25,6 +25,9 @@ process_put() {
 	process_crontab add || why="it does not start again with the host: $why"
 }
 
+process_autostart() { :; } # none of another is there
+process_enable() { :; }
+
 process_drop() {
 	why=
 	process_crontab remove && remove "$svc/supervise" "$svc/supervise.new" "$svc/path" "$svc/said" "$run"

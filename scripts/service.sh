@@ -6,7 +6,10 @@
 #	KIND_fits          true if it can keep a daemon of this scope here, else says in why what is in the way
 #	KIND_ready         sees to what must be so before it can (lingering), or says in why what is in the way
 #	KIND_file          says in file where its description of the service is
-#	KIND_put DIR       puts the description DIR/unit in force, to be started with the host, or says why not
+#	KIND_put DIR HOW   puts the description DIR/unit in force, to be started with the host, or says why not. HOW says
+#	                   in which way, if that is another's: what KIND_autostart printed
+#	KIND_autostart     prints in which way what is there is started with the host; nothing if it is not
+#	KIND_enable HOW    has it be started so
 #	KIND_drop          undoes all that ready and put did; what is not there is none of its business
 #	KIND_start         starts it; true if the kind took it. It does not wait until the daemon serves
 #	KIND_stop SECONDS  ends it and all of its processes: TERM, and KILL after so long. True when it is gone
@@ -36,6 +39,12 @@ kind_of_service() {
 	done
 	kind=process
 }
+
+# copy_of FILE COPY makes a copy with the mode of a new file, or of a link another one.
+copy_of() { if [ -L "$1" ]; then cp -P "$1" "$2"; else cat "$1" >"$2"; fi; }
+
+# is_masked FILE is true of one that is there to keep a service of that name from ever running.
+is_masked() { [ "$1" = /dev/null ] || [ "$(link_of "$1")" = /dev/null ]; }
 
 # is_ours FILE is true of a description that is not there, or that Davit made for this daemon.
 is_ours() {

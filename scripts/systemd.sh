@@ -70,14 +70,29 @@ systemd_file() {
 }
 
 systemd_put() {
-	if ! why=$({ mkdir -p "$systemd_dir" && cat "$1/unit" >"$systemd_dir/.$name.davit" &&
+	if ! why=$({ mkdir -p "$systemd_dir" && copy_of "$1/unit" "$systemd_dir/.$name.davit" &&
 		mv -f "$systemd_dir/.$name.davit" "$systemd_dir/$name.service"; } 2>&1); then
 		rm -f "$systemd_dir/.$name.davit"
 		why="cannot write $systemd_dir/$name.service: ${why##*: }"
 		return 1
 	fi
-	# This reads all units anew, too.
-	why=$(systemd enable -q "$name.service" 2>&1) && return
+	systemd_enable "${2-enabled}"
+}
+
+systemd_autostart() {
+	value=$(systemd is-enabled "$name.service" 2>/dev/null)
+	case $value in
+	enabled | enabled-runtime) echo "$value" ;;
+	esac
+}
+
+# systemd_enable has all units read anew, too.
+systemd_enable() {
+	case $1 in
+	'') why=$(systemd daemon-reload 2>&1) ;;
+	enabled-runtime) why=$(systemd enable -q --runtime "$name.service" 2>&1) ;;
+	*) why=$(systemd enable -q "$name.service" 2>&1) ;;
+	esac && return
 	why="systemd does not take $systemd_dir/$name.service: ${why%%"$newline"*}"
 	return 1
 }
