@@ -448,7 +448,7 @@ drop_all() {
 		"${kind}_fits" || continue
 		"${kind}_file"
 		is_ours "$file" || continue
-		if [ -e "$file" ]; then
+		if [ -e "$file" ] || [ "$kind" = process ]; then
 			"${kind}_stop" "$grace" || fail refused "it cannot be stopped: $why"
 		fi
 		"${kind}_drop" || [ -z "$why" ] || tell remark "$why"

@@ -82,44 +82,24 @@ process_new_crontab() {
 	}
 }
 
-# process_birth PID and process_boot are birth and boot of supervise.sh.
-process_birth() {
-	stat=
-	{ [ ! -r "/proc/$1/stat" ] || while read -r line; do stat="$stat $line"; done <"/proc/$1/stat"; } 2>/dev/null
-	if [ -n "$stat" ]; then
-		# shellcheck disable=SC2086
-		set -- ${stat##*) }
-		[ $# -ge 20 ] || return
-		case $1 in
-		[ZX]) ;;
-		*)
-			shift 19
-			printf '%s' "$1"
-			;;
-		esac
-		return
-	fi
-	# shellcheck disable=SC2046
-	set -- $(ps -o state= -o lstart= -p "$1" 2>/dev/null)
-	case ${1:-Z} in
-	[ZX]*) ;;
-	*)
-		shift
-		printf '%s' "$*" | tr ' ' _
-		;;
-	esac
-}
-
-process_boot() {
-	id=
-	[ ! -r /proc/sys/kernel/random/boot_id ] || read -r id </proc/sys/kernel/random/boot_id
-	printf '%s' "$id.$(process_birth 1)"
-}
-
 # process_recall FILE sets pid, born and booted to what the supervisor left there.
 process_recall() {
 	pid='' born='' booted=''
 	[ ! -r "$run/$1" ] || read -r pid born booted <"$run/$1" || :
+	[ "$1" != supervisor ] || [ -d "$run" ] || process_lost
+}
+
+# process_lost is process_recall of a supervisor whose files were removed by hand: the one that leads a session.
+process_lost() {
+	for pid in $(head -n 9 /proc/[0-9]*/cmdline 2>/dev/null | tr '\000' '\012' | wanted=$svc/supervise awk '
+		/^==> \/proc\/[0-9]+\/cmdline <==$/ { split($2, part, "/"); pid = part[3]; of = 0; next }
+		$0 == ENVIRON["wanted"] { of = 1; next }
+		of && $0 == "apart" { print pid }
+		{ of = 0 }'); do
+		[ "$(stat_of "$pid" 4)" != "$pid" ] || break
+		pid=
+	done
+	[ -z "$pid" ] || born=$(process_birth "$pid") booted=$(process_boot)
 }
 
 # process_is is true if the process of pid, born and booted still runs.
@@ -164,12 +144,17 @@ process_pause() { sleep 0.1 2>/dev/null || sleep 1; }
 # process_stop asks the supervisor, which passes it on; where there is none, all that is left. Until these two
 # are gone nothing else needs to be looked for.
 process_stop() {
-	why='' killed='' strays='' tries=0
-	[ -e "$run/supervisor" ] || return 0
+	why='' killed='' strays='' tries=0 lost=
+	process_recall supervisor
+	[ -n "$pid" ] || return 0
+	if [ ! -d "$run" ]; then
+		mkdir -p "$run" && echo "$pid $born $booted" >"$run/supervisor" || return
+		lost=yes # it does not find its daemon either
+	fi
 	until=$(($(date +%s) + $1))
 	: >"$run/stop"
 	process_session
-	if process_chief; then
+	if [ -z "$lost" ] && process_chief; then
 		kill -s TERM "$chief" 2>/dev/null
 	else
 		strays=told

@@ -124,7 +124,7 @@ func (p *plain) talk() *order {
 	talk, err := host.Start(ctx, h, host.Script{
 		Name: "obey",
 		Vars: append(place.vars(), host.Var{Name: "name", Value: "worker"}, host.Var{Name: "sha256"}, host.Var{Name: "wanted"}),
-		Body: prelude + probe + readScript(p.t, "service.sh") + readScript(p.t, "process.sh") + `cd "$base"` + obey,
+		Body: prelude + probe + readScript(p.t, "service.sh") + birth + readScript(p.t, "process.sh") + `cd "$base"` + obey,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -499,6 +499,31 @@ func TestADaemonOutlivesItsSupervisorAndIsEndedAllTheSame(t *testing.T) {
 		o.is("stopped", "")
 		o.talk.Close()
 		p.gone()
+	}
+}
+
+func TestADaemonWhoseFilesWereRemovedByHandIsFoundAndEnded(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"dash", "busybox", "root"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlain(t, plainHost(t, plainHosts[name]...), `trap "echo bye >DIR/bye; exit" TERM; echo up >DIR/up; while :; do sleep 0.1; done`, service.Spec{})
+			o := p.talk()
+			o.yes("do", "start")
+			p.wait("up", "up\n")
+			p.h.Run("rm -r " + host.Quote(p.base+"/service"))
+			o.is("running", "")
+			if why := o.yes("do", "stop", "20"); why != "" {
+				t.Errorf("why is %q", why)
+			}
+			if bye := p.file("bye"); bye != "bye\n" {
+				t.Errorf("it said %q", bye)
+			}
+			o.yes("do", "drop")
+			o.is("stopped", "")
+			o.talk.Close()
+			p.gone()
+		})
 	}
 }
 

@@ -34,6 +34,8 @@ var (
 	launchd string
 	//go:embed process.sh
 	process string
+	//go:embed birth.sh
+	birth string
 	//go:embed supervise.sh
 	supervise string
 	//go:embed port.sh
@@ -55,7 +57,7 @@ var (
 )
 
 // kinds is all that keeps daemons running.
-var kinds = serviceSh + systemd + openrc + launchd + process
+var kinds = serviceSh + systemd + openrc + launchd + birth + process
 
 // Place says where on a host to look.
 type Place struct {
@@ -205,7 +207,7 @@ func Unit(d service.Definition) []byte {
 	if d.Kind != service.Process {
 		return d.Unit
 	}
-	return []byte(strings.TrimRight(string(d.Unit), "\n") + "\n" + supervise)
+	return []byte(strings.TrimRight(string(d.Unit), "\n") + "\n" + birth + supervise)
 }
 
 // Check returns the script that looks at a host and changes nothing.

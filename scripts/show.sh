@@ -7,12 +7,17 @@ show_status() {
 	fact current "${current#releases/}"
 	fact previous "${previous#releases/}"
 	[ ! -e "$base/pending" ] || fact pending
-	if [ ! -f "$svc/kind" ]; then # it was never started by us
-		[ -z "$current" ] || fact state stopped
-		return
+	if [ -f "$svc/kind" ]; then
+		kind_of_service
+	else # it was never started by us, or that was removed by hand
+		kind=process
+		process_recall supervisor
+		if [ -z "$pid" ]; then
+			[ -z "$current" ] || fact state stopped
+			return
+		fi
 	fi
 	state=stopped pid='' why=''
-	kind_of_service
 	"${kind}_look"
 	fact kind "$kind"
 	fact state "$state"

@@ -1,6 +1,6 @@
 
 # supervise.sh: what stays on the host, as service/supervise, and keeps one daemon running where no service
-# manager does. Before it stand the values: base, the daemon's directory; user, whom it runs as; as, the
+# manager does. Before it stand birth.sh, and the values: base, the daemon's directory; user, whom it runs as; as, the
 # same if we must become that one first; home, or "" for that user's own; directory, where it runs, or "";
 # command, its words, quoted; limits, of each the name, the option and the value; restart, when it starts again.
 #
@@ -40,50 +40,8 @@ os.setsid()
 os.execvp(sys.argv[1], sys.argv[1:])' "$@"
 }
 
-# stat_of PID prints the fields of /proc/PID/stat from the state on.
-stat_of() {
-	[ -r "/proc/$1/stat" ] || return
-	stat=
-	while read -r line; do stat="$stat $line"; done <"/proc/$1/stat" || return
-	printf '%s' "${stat##*) }"
-}
-
-# birth PID prints when a process was started, which a later one of the same number was not; nothing if
-# it has ended.
-birth() {
-	# shellcheck disable=SC2046
-	set -- "$1" $(stat_of "$1" 2>/dev/null)
-	if [ $# -gt 20 ]; then
-		shift
-		case $1 in
-		[ZX]) ;;
-		*)
-			shift 19
-			printf '%s' "$1"
-			;;
-		esac
-		return
-	fi
-	# shellcheck disable=SC2046
-	set -- $(ps -o state= -o lstart= -p "$1" 2>/dev/null)
-	case ${1:-Z} in
-	[ZX]*) ;;
-	*)
-		shift
-		printf '%s' "$*" | tr ' ' _
-		;;
-	esac
-}
-
-# boot prints what is another after each start of the host, or of the container.
-boot() {
-	id=
-	[ ! -r /proc/sys/kernel/random/boot_id ] || read -r id </proc/sys/kernel/random/boot_id
-	printf '%s' "$id.$(birth 1)"
-}
-
 # lives PID BIRTH BOOT is true of that very process.
-lives() { [ $# -eq 3 ] && [ "$3" = "$boot" ] && [ "$(birth "$1")" = "$2" ]; }
+lives() { [ $# -eq 3 ] && [ "$3" = "$boot" ] && [ "$(process_birth "$1")" = "$2" ]; }
 
 # keep FILE WORD... has the words in a file of run, whole at any time.
 keep() {
@@ -134,15 +92,15 @@ alone() {
 
 # supervise keeps the daemon running until it is to run no more.
 supervise() {
-	boot=$(boot)
-	me="$$ $(birth $$) $boot"
+	boot=$(process_boot)
+	me="$$ $(process_birth $$) $boot"
 	mkdir -p "$run" && alone || exit
 	daemon='' stopping='' sweeping='' logger='' starts=''
 	rm -f "$run/stop" "$run/ended" "$run/daemon" "$run/pipe"
 	trap 'asked' TERM
 	trap : HUP INT QUIT # not '', which the daemon would inherit
 	trap '' PIPE
-	DAVIT_SUPERVISOR=$$.$(birth $$). # by this all that it starts is known
+	DAVIT_SUPERVISOR=$$.$(process_birth $$). # by this all that it starts is known
 	export DAVIT_SUPERVISOR
 	cd / || exit
 	mkfifo -m 0600 "$run/pipe" && keep supervisor "$me" || exit
@@ -175,7 +133,7 @@ asked() {
 # what is not the daemon yet, and be lost.
 pass() {
 	tries=0
-	while [ -n "$daemon" ] && [ "$tries" -lt 50 ] && [ ! -s "$run/daemon" ] && [ -n "$(birth "$daemon")" ]; do
+	while [ -n "$daemon" ] && [ "$tries" -lt 50 ] && [ ! -s "$run/daemon" ] && [ -n "$(process_birth "$daemon")" ]; do
 		tries=$((tries + 1))
 		pause
 	done
@@ -189,7 +147,7 @@ launch() {
 	rm -f "$run/daemon" "$run/trouble"
 	# shellcheck disable=SC1091 # it is on the host
 	[ ! -e "$base/pending" ] || (. "$base/pending") 5>&-
-	if [ -z "$logger" ] || [ -z "$(birth "$logger")" ]; then
+	if [ -z "$logger" ] || [ -z "$(process_birth "$logger")" ]; then
 		keep_log <"$run/pipe" &
 		logger=$!
 	fi
@@ -210,7 +168,7 @@ ended() {
 		wait "$daemon"
 		got=$?
 		[ "$got" -eq 127 ] && [ -n "$status" ] || status=$got # 127: it was told before
-		[ "$asleep" != "$stopping" ] || [ -n "$(birth "$daemon")" ] || break # else a signal ended only the wait
+		[ "$asleep" != "$stopping" ] || [ -n "$(process_birth "$daemon")" ] || break # else a signal ended only the wait
 	done
 	daemon=
 	reason="status $status"
@@ -292,8 +250,8 @@ pull() {
 
 # become turns this process into the daemon.
 become() {
-	boot=$(boot)
-	keep daemon "$$ $(birth $$) $boot"
+	boot=$(process_boot)
+	keep daemon "$$ $(process_birth $$) $boot"
 	rm -f "$run/ended"
 	# shellcheck disable=SC2086
 	set -- $limits

@@ -84,7 +84,7 @@ func (d *daemon) connect() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(func() { conn.Close() })
-	body := prelude + probe
+	body := prelude + probe + birth
 	for _, name := range []string{"service.sh", string(d.kind) + ".sh", "port.sh"} {
 		text, err := os.ReadFile(name)
 		if err != nil {

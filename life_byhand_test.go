@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/davit-sh/davit"
+	"github.com/davit-sh/davit/internal/testhost"
 )
 
 // clear lets no unit of the daemon's name be there, wherever it was.
@@ -99,6 +100,7 @@ func TestNothingIsLeftOfAChangeThatIsRefusedBeforeItBegins(t *testing.T) {
 		l.must(l.install(one, nil))
 		l.seen.Run("mkdir -p " + l.units())
 		unit := l.seen.See(strings.TrimSpace(l.seen.Run("echo " + l.units() + "/worker.service")))
+		before := l.seen.Run("ls -A " + l.base())
 		ctx, _ := told(l)
 		ctx = when(ctx, "probe", func() { // just after it was looked at
 			if err := os.WriteFile(unit, []byte("[Service]\nExecStart=/bin/true\n"), 0o644); err != nil {
@@ -107,8 +109,25 @@ func TestNothingIsLeftOfAChangeThatIsRefusedBeforeItBegins(t *testing.T) {
 		})
 		_, err := davit.Start(ctx, l, davit.StartOptions{Target: l.target(), Run: *l.running()})
 		explained(l, err, davit.ExitHost, "worker.service is there and is not Davit's")
-		if got := l.seen.Run("ls -A " + l.base()); got != "current\nlog.jsonl\nreleases\n" {
-			l.Errorf("left behind: %q", got)
+		if got := l.seen.Run("ls -A " + l.base()); got != before {
+			l.Errorf("there is %q, and was %q", got, before)
 		}
 	})
+}
+
+func TestAPlainDaemonWhoseFilesWereRemovedIsUninstalled(t *testing.T) {
+	t.Parallel()
+	k := keepers[0]
+	seen := k.boot(t)
+	l := &life{T: t, keeper: k, Host: dial(t, seen), seen: seen}
+	one := sleeper(l, "one")
+	l.must(l.install(one, l.running()))
+	l.seen.Run("rm -r " + l.base() + "/service")
+	l.is(davit.StateRunning, id(l, one))
+	ctx, _ := told(l)
+	_, err := davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target()})
+	explained(l, err, davit.ExitFailed, "it is running", "nothing was touched")
+	l.must(davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target(), Stop: true}))
+	l.nothingLeft()
+	testhost.Eventually(l, "none of its processes is left", func() bool { return len(l.seen.Processes("worker")) == 0 })
 }
