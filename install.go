@@ -365,7 +365,7 @@ func (i *install) failed(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.Step = "" // the limit's own error names the step
 	}
-	e.Hint = i.hint(err)
+	e.Hint = i.hint(e.Err)
 	return e
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,9 @@ func (l *life) taken(err error, words ...string) {
 	if !errors.Is(err, davit.ErrPortTaken) || !errors.Is(err, davit.ErrUnhealthy) {
 		l.Errorf("%v is of another kind", err)
 	}
+	if hint := davit.Hint(err); !strings.HasPrefix(hint, "end that process, or have worker listen elsewhere") {
+		l.Errorf("hint: %s", hint)
+	}
 }
 
 func portOf(t testing.TB, address string) string {
@@ -68,7 +72,9 @@ func TestWhoHasTakenThePortIsSaid(t *testing.T) {
 
 		ctx, rec := told(l)
 		_, err := davit.Install(ctx, l, davit.InstallOptions{Binary: binary, Name: "worker", Scope: l.scope, Run: l.listening(address)})
-		l.taken(err, who, "not installed")
+		// If the daemon has not fallen yet, it is the other that answers.
+		one, other := "port "+portOf(l, address), fmt.Sprintf("neighbour (pid %d)", pid)
+		l.taken(err, one, other, "not installed")
 		if w := warned(rec); len(w) != 1 || w[0] != "P"+who[1:] {
 			l.Errorf("before anything was touched it was said %q", w)
 		}
@@ -78,7 +84,7 @@ func TestWhoHasTakenThePortIsSaid(t *testing.T) {
 		elsewhere := freeAddress(l)
 		was := l.must(l.install(binary, l.listening(elsewhere)))
 		_, err = l.install(binary, l.listening(address))
-		l.taken(err, who, "runs again")
+		l.taken(err, one, other, "runs again")
 		l.is(davit.StateRunning, id(l, binary))
 		ctx, rec = told(l)
 		r := l.must(davit.Restart(ctx, l, davit.StartOptions{Target: l.target(), Run: *l.listening(elsewhere)}))

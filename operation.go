@@ -176,7 +176,7 @@ func (op *operation) failed(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.Step = "" // the limit's own error names the step
 	}
-	e.Hint = lifeHint(err, op.Name, op.host.Name())
+	e.Hint = lifeHint(e.Err, op.Name, op.host.Name())
 	return e
 }
 
@@ -198,6 +198,8 @@ func lifeHint(err error, name, on string) string {
 		return "leave --service out for what fits the host, or say --service process"
 	case errors.Is(err, ErrNoRelease):
 		return "davit releases " + at + " lists those that are there"
+	case errors.Is(err, ErrPortTaken):
+		return "end that process, or have " + name + " listen elsewhere; of what stands before it ask for health by a command"
 	case errors.Is(err, ErrUnhealthy):
 		return "look at what it says: davit logs " + at
 	case errors.Is(err, host.ErrLost):
