@@ -8,6 +8,9 @@
 //	h := testhost.Start(t, testhost.WithShell("fish"))            // an odd login shell
 //	h := testhost.Start(t, testhost.WithPath(testhost.BaseTools...)) // no zstd, no sha256sum
 //
+// Where root runs the tests and may mount, the crontabs of a host are its own: those of the computer, which
+// nobody cleans up, are not for tests to change.
+//
 // A link goes in front of it, and Via is the same host seen through that link:
 //
 //	link := testhost.NewLink(t, h.Addr, testhost.Link{Latency: 25 * time.Millisecond})

@@ -27,6 +27,7 @@ type Host struct {
 	t      testing.TB
 	config Config
 	dir    string // all of the host's files
+	apart  bool   // it has mounts of its own, even if only for its crontabs
 	signer ssh.Signer
 	server []string // the command that starts sshd, but for what listen adds
 	keeper *keeper

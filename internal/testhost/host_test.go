@@ -116,6 +116,36 @@ func assertGone(t *testing.T, h *testhost.Host, procs []testhost.Proc) {
 	}
 }
 
+func TestTheCrontabsOfAHostAreItsOwn(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t)
+	testhost.Need(t, "crontab")
+	for name, login := range map[string]testhost.Option{
+		"ordinary": testhost.Ordinary, "root": testhost.Root,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := testhost.Start(t, login)
+			if got, err := h.Try("crontab -l"); err == nil {
+				t.Errorf("it begins with %q", got)
+			}
+			line := "@reboot true # of " + h.Home + "\n"
+			h.Run("echo '" + strings.TrimSpace(line) + "' | crontab -")
+			if got := h.Run("crontab -l"); got != line {
+				t.Errorf("the crontab has %q", got)
+			}
+			if out, err := exec.Command("grep", "-rsF", h.Home, "/var/spool/cron").Output(); err == nil {
+				t.Errorf("it is in the computer's crontabs: %s", out)
+			}
+			h.StopSSHD()
+			h.StartSSHD()
+			if got := h.Run("crontab -l"); got != line {
+				t.Errorf("when sshd was started again the crontab has %q", got)
+			}
+		})
+	}
+}
+
 func TestProcessesAreFoundWhereverTheyHide(t *testing.T) {
 	t.Parallel()
 	for name, login := range map[string]testhost.Option{

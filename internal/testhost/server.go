@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // choose finds the programs that the host needs to run at all.
@@ -18,6 +19,7 @@ func (h *Host) choose() {
 		NeedRoot(h.t)
 		Need(h.t, "unshare")
 	}
+	h.apart = len(c.Mounts) > 0 || mayMount()
 	if !c.Dropbear {
 		h.server = []string{Need(h.t, "sshd"), "-D", "-e", "-f", h.path("sshd_config")}
 		return
@@ -36,7 +38,7 @@ func (h *Host) command() []string {
 	if h.config.Dropbear {
 		command = slices.Concat(command, []string{"-p", h.Addr})
 	}
-	if len(h.config.Mounts) > 0 {
+	if h.apart {
 		command = h.mounted(command)
 	}
 	if h.config.WAN != nil {
@@ -45,12 +47,29 @@ func (h *Host) command() []string {
 	return command
 }
 
+// mayMount reports whether a host can have mounts of its own. Not even root may everywhere.
+var mayMount = sync.OnceValue(func() bool {
+	return os.Getuid() == 0 && exec.Command("unshare", "--mount", "true").Run() == nil
+})
+
+// ownCrontabs mounts a place for crontabs that is the host's own over the computer's.
+const ownCrontabs = `
+for spool in /var/spool/cron/crontabs /var/spool/cron; do
+	[ -d "$spool" ] || continue
+	mkdir -p "$dir/crontabs"
+	chown "$(stat -c %u:%g "$spool")" "$dir/crontabs"
+	chmod "$(stat -c %a "$spool")" "$dir/crontabs"
+	mount --bind "$dir/crontabs" "$spool"
+	break
+done
+`
+
 // mounted returns what starts the command with the host's mounts.
 func (h *Host) mounted(command []string) []string {
 	h.t.Helper()
 	uid, gid := h.owner()
 	values := fmt.Sprintf("dir=$1 home=$2 user=%s uid=%d gid=%d\nshift 2\n", h.User, uid, gid)
-	script := values + strings.Join(h.config.Mounts, "\n") + "\nexec \"$@\""
+	script := values + ownCrontabs + strings.Join(h.config.Mounts, "\n") + "\nexec \"$@\""
 	return slices.Concat([]string{Need(h.t, "unshare"), "--mount", "/bin/sh", "-ec", script, "mounts", h.dir, h.Home}, command)
 }
 
