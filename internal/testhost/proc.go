@@ -60,13 +60,24 @@ func (h *Host) Connections() int {
 // DropConnections ends all connections to the host from its side. Commands that ran over them
 // may go on, as they do when a network breaks.
 func (h *Host) DropConnections() {
+	if !poll(func() bool { return h.killConnections() == 0 }) {
+		h.t.Errorf("testhost: the connections to %s do not end", h.Target())
+	}
+}
+
+// killConnections kills the processes that sshd has for its connections, and returns how many there were. Any
+// of them may just have forked one that was not seen.
+func (h *Host) killConnections() int {
 	procs := h.procs()
 	listener := h.listener(procs)
+	killed := 0
 	for _, p := range procs {
 		if isSSHD(p) && p.PID != listener {
 			kill(p)
+			killed++
 		}
 	}
+	return killed
 }
 
 // StopSSHD ends sshd and all its connections; from then on the host refuses connections.
