@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -221,6 +223,17 @@ func (l *life) nothingLeft() {
 	}
 }
 
+// hears fails the test if the process was started deaf to the signals that ask it to end: a shell can then not
+// change that.
+func (l *life) hears(pid int) {
+	l.Helper()
+	const asked = 1<<(syscall.SIGHUP-1) | 1<<(syscall.SIGTERM-1)
+	mask := strings.TrimSpace(l.seen.Run(fmt.Sprintf("sed -n 's/^SigIgn://p' /proc/%d/status", pid)))
+	if ignored, err := strconv.ParseUint(mask, 16, 64); err != nil || ignored&asked != 0 {
+		l.Errorf("process %d ignores %q, %v", pid, mask, err)
+	}
+}
+
 func TestABadReleaseIsPutBack(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -247,7 +260,7 @@ func TestABadReleaseIsPutBack(t *testing.T) {
 				if !ok || !u.Restored || !strings.Contains(fmt.Sprint(u.Log), "bad luck") {
 					l.Errorf("%+v", u)
 				}
-				l.is(davit.StateRunning, id(l, one))
+				l.hears(l.is(davit.StateRunning, id(l, one)).PID)
 				run.Health = nil
 				if r := l.must(l.install(one, run)); r.Outcome != davit.UpToDate {
 					l.Errorf("%+v", r)

@@ -346,6 +346,7 @@ unguard() {
 	fi
 	guarded=
 	(
+		trap : HUP INT TERM # not '', as they are by now: what is started would be deaf to them for ever
 		fail() {
 			trap - EXIT
 			tell unrestored "$@"
