@@ -13,6 +13,8 @@ openrc_fits() {
 		why="OpenRC keeps services of the system only: use --scope system, or --service process"
 	elif ! has rc-service || ! has supervise-daemon; then
 		why="this OpenRC has no supervise-daemon"
+	elif ! has setsid; then
+		why="there is no setsid to start a supervise-daemon apart from this session"
 	fi
 	[ -z "$why" ]
 }
@@ -67,14 +69,15 @@ openrc_drop() {
 }
 
 openrc_start() {
+	openrc_await
 	openrc_look
 	[ "$state" != running ] || return 0
 	# One that fell still counts as started.
 	if [ -L "$openrc_state/started/$name" ]; then
 		openrc rc-service -q "$name" stop >/dev/null 2>&1 || openrc rc-service -q "$name" zap >/dev/null 2>&1
 	fi
-	# What it starts may hold its output for ever.
-	openrc rc-service -q "$name" start >"$svc/said" 2>&1
+	# What it starts may hold its output for ever, and is not to end with our process group.
+	openrc setsid rc-service -q "$name" start >"$svc/said" 2>&1
 	started=$?
 	said=$(cat "$svc/said")
 	rm -f "$svc/said"
@@ -82,15 +85,31 @@ openrc_start() {
 		why=$(openrc_said "$said")
 		return 1
 	fi
-	# Its supervisor is there a little before it is.
 	tries=20
-	while openrc_look && [ "$state" = running ] && [ -z "$pid" ] && [ "$tries" -gt 0 ]; do
+	while openrc_nascent && [ "$tries" -gt 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.1 2>/dev/null || sleep 1
+	done
+}
+
+# openrc_nascent is true of what was started just now: its supervisor says that it is there a little later, and
+# is there a little before it is.
+openrc_nascent() {
+	openrc_look
+	[ "$state" != stopped ] && { [ -z "$supervisor$pid" ] || [ "$state$pid" = running ]; }
+}
+
+# openrc_await waits for the end of a start that one of us began who was ended meanwhile.
+openrc_await() {
+	tries=100
+	while [ -L "$openrc_state/starting/$name" ] && [ "$tries" -gt 0 ]; do
 		tries=$((tries - 1))
 		sleep 0.1 2>/dev/null || sleep 1
 	done
 }
 
 openrc_stop() {
+	openrc_await
 	openrc_look
 	rm -f "/run/$name.davit" # also if it fell, and OpenRC has it for stopped
 	[ -e "/etc/init.d/$name" ] && [ -L "$openrc_state/started/$name" ] || return 0
