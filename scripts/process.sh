@@ -295,12 +295,20 @@ process_look() {
 	fi
 } 2>/dev/null
 
-# process_log takes the log before into account: this one may just have begun.
+# process_log LINES takes the log before into account: this one may just have begun, or not quite.
 process_log() {
+	{ process_tails "$1" || { process_pause && process_tails "$1"; } || tail -n "$1" "$svc/log.1"; } 2>/dev/null | tail -n "$1"
+}
+
+# process_tails LINES opens both at once, for they may be put aside at any time. The older one ends within a line,
+# which goes on in the other: where that is not read from its beginning, nothing must come before.
+process_tails() {
+	older=/dev/null
+	[ ! -e "$svc/log.1" ] || older=$svc/log.1
 	{
-		tail -n "$1" "$svc/log.1"
-		tail -n "$1" "$svc/log"
-	} 2>/dev/null | tail -n "$1"
+		[ "$(wc -l <&4)" -ge "$1" ] || tail -n "$1" <&6
+		tail -n "$1" <&5
+	} 4<"$svc/log" 5<"$svc/log" 6<"$older"
 }
 
 process_follow() {

@@ -91,7 +91,11 @@ show_log() {
 		else
 			"${kind}_log" "$lines" "$since" 2>&1
 		fi || [ -z "$why" ] || tell failed refused "$why"
-	} | while IFS= read -r line || [ -n "$line" ]; do tell log "$line"; done
+	} | if [ "$follow" = yes ]; then
+		while IFS= read -r line || [ -n "$line" ]; do tell log "$line"; done
+	else # a shell would read it byte by byte
+		awk -v mark="$sentinel log" '{ print mark, $0 }' >&3 2>/dev/null
+	fi
 }
 
 said() { tell end "done"; }
