@@ -23,17 +23,17 @@ import (
 // base is the daemon's directory, as a shell on the host reads it.
 func (l *life) base() string {
 	if l.scope == davit.System {
-		return "/opt/davit/worker"
+		return "/opt/davit/" + l.name()
 	}
-	return "$HOME/.local/share/davit/worker"
+	return "$HOME/.local/share/davit/" + l.name()
 }
 
 // link is the way to the daemon, as a shell on the host reads it.
 func (l *life) link() string {
 	if l.scope == davit.System {
-		return "/usr/local/bin/worker"
+		return "/usr/local/bin/" + l.name()
 	}
-	return "$HOME/.local/bin/worker"
+	return "$HOME/.local/bin/" + l.name()
 }
 
 // unit is the directory of systemd's units, as a shell on the host reads it.
@@ -59,15 +59,6 @@ func (l *life) stays(release string, pid int) {
 	if s := l.is(davit.StateRunning, release); s.PID != pid || s.Pending {
 		l.Errorf("it is process %d now, was %d: %+v", s.PID, pid, s)
 	}
-}
-
-// eachSystemd is eachKeeper of those that systemd is.
-func eachSystemd(t *testing.T, test func(l *life)) {
-	eachKeeper(t, func(l *life) {
-		if l.kind == service.Systemd {
-			test(l)
-		}
-	})
 }
 
 // twins writes two daemons whose releases begin with the same four digits.
@@ -116,8 +107,7 @@ func TestARollbackToNowhereIsRefused(t *testing.T) {
 
 func TestSystemdIsRefusedWhereItDoesNotRun(t *testing.T) {
 	t.Parallel()
-	seen := testhost.Start(t)
-	l := &life{T: t, keeper: keepers[0], Host: dial(t, seen), seen: seen}
+	l := plainLife(t)
 	one := sleeper(l, "one")
 	bySystemd := l.running()
 	bySystemd.Kind = service.Systemd
@@ -142,7 +132,7 @@ func TestAUserWithoutAManagerOfTheirOwnIsToldAWayOut(t *testing.T) {
 	m := testhost.Boot(t, testhost.Systemd)
 	seen := m.Login("me")
 	m.Run("systemctl mask -q user@.service user-runtime-dir@.service; loginctl terminate-user me 2>/dev/null; systemctl stop user@70000 user-runtime-dir@70000; :")
-	l := &life{T: t, keeper: keepers[1], Host: dial(t, seen), seen: seen}
+	l := newLife(t, keeper{service.Systemd, davit.User}, seen)
 	_, err := l.install(sleeper(l, "one"), l.running())
 	explained(l, err, davit.ExitHost, "me has no systemd manager of its own", "sudo loginctl enable-linger me", "--scope system",
 		"--service process", "nothing was touched")
@@ -158,7 +148,7 @@ func TestAUserWhoMayNotLingerIsToldHowTo(t *testing.T) {
 	t.Parallel()
 	m := testhost.Boot(t, testhost.Systemd)
 	seen := m.Login("me")
-	l := &life{T: t, keeper: keepers[1], Host: dial(t, seen), seen: seen}
+	l := newLife(t, keeper{service.Systemd, davit.User}, seen)
 	one, two := sleeper(l, "one"), sleeper(l, "two")
 	_, err := l.install(one, l.running())
 	explained(l, err, davit.ExitHost, "sudo loginctl enable-linger me", "--service process")
@@ -294,38 +284,6 @@ func TestAnothersServiceIsNotStoppedWithADaemon(t *testing.T) {
 	})
 }
 
-func TestADaemonThatDoesNotStayIsPutBack(t *testing.T) {
-	t.Parallel()
-	eachKeeper(t, func(l *life) {
-		one := sleeper(l, "one")
-		run := l.running()
-		run.Settle = 2 * time.Second
-		l.must(l.install(one, run))
-		mark := "forked-" + strings.ToLower(rand.Text())
-		for name, body := range map[string]string{
-			"exits with 0":      "echo bad luck; exit 0",
-			"crashes in a loop": "echo bad luck; sleep 0.3; exit 1",
-			"forks away":        "echo bad luck; setsid sh -c 'while :; do sleep 0.1; done # " + mark + "' & sleep 0.2; exit 0",
-		} {
-			_, err := l.install(shellDaemon(l, body), run)
-			explained(l, err, davit.ExitUnhealthy, "runs again", id(l, one))
-			u, ok := errors.AsType[*davit.UnhealthyError](err)
-			if !ok || !u.Restored || !strings.Contains(fmt.Sprint(u.Log), "bad luck") {
-				l.Errorf("%s: %+v", name, u)
-			}
-			if s := l.is(davit.StateRunning, id(l, one)); s.Pending {
-				l.Errorf("%s: pending", name)
-			}
-			if left := l.seen.Processes(mark); len(left) > 0 {
-				l.Errorf("%s: it left %v", name, left)
-			}
-			if l.Failed() {
-				l.Fatal(name)
-			}
-		}
-	})
-}
-
 func TestADaemonThatIgnoresTermIsEnded(t *testing.T) {
 	t.Parallel()
 	eachKeeper(t, func(l *life) {
@@ -369,7 +327,7 @@ func TestWhatIsHalfRemovedIsRemoved(t *testing.T) {
 			"the directory":              l.base(),
 			"the directory and the link": l.base() + " " + l.link(),
 		} {
-			if l.kind == "process" && strings.Contains(gone+" ", l.base()+"/service ") || l.kind == "process" && strings.HasPrefix(gone+" ", l.base()+" ") {
+			if l.kind == service.Process && (strings.Contains(gone+" ", l.base()+"/service ") || strings.HasPrefix(gone+" ", l.base()+" ")) {
 				continue // all that is known of the process was there
 			}
 			l.must(l.install(one, l.running()))
@@ -406,7 +364,7 @@ func TestTwoOperationsOnOneDaemonAreNotDoneAtOnce(t *testing.T) {
 		long.Settle = time.Hour
 		go func() {
 			_, err := davit.Install(first, dial(l, l.seen), davit.InstallOptions{
-				Binary: two, Name: "worker", Scope: l.scope, Run: long, Timeout: 2 * time.Minute,
+				Binary: two, Name: l.name(), Scope: l.scope, Run: long, Timeout: 2 * time.Minute,
 			})
 			ended <- err
 		}()
@@ -436,10 +394,7 @@ func TestTwoOperationsOnOneDaemonAreNotDoneAtOnce(t *testing.T) {
 		if err := <-ended; err == nil {
 			l.Error("the first was committed")
 		}
-		testhost.Eventually(l, "what was before is back", func() bool {
-			s := l.status()
-			return s.State == davit.StateRunning && s.Release == id(l, one) && !s.Pending
-		})
+		l.becomes(davit.StateRunning, id(l, one))
 	})
 }
 
@@ -450,8 +405,7 @@ func t2(t testing.TB) context.Context {
 
 func TestADaemonThatAnswersBadlyIsPutBack(t *testing.T) {
 	t.Parallel()
-	seen := testhost.Start(t) // its 127.0.0.1 is ours
-	l := &life{T: t, keeper: keepers[0], Host: dial(t, seen), seen: seen}
+	l := plainLife(t) // its host's 127.0.0.1 is ours
 	one, two := sleeper(l, "one"), sleeper(l, "two")
 	l.must(l.install(one, l.running()))
 	for name, c := range map[string]struct {

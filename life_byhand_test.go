@@ -117,9 +117,7 @@ func TestNothingIsLeftOfAChangeThatIsRefusedBeforeItBegins(t *testing.T) {
 
 func TestAPlainDaemonWhoseFilesWereRemovedIsUninstalled(t *testing.T) {
 	t.Parallel()
-	k := keepers[0]
-	seen := k.boot(t)
-	l := &life{T: t, keeper: k, Host: dial(t, seen), seen: seen}
+	l := plainLife(t)
 	one := sleeper(l, "one")
 	l.must(l.install(one, l.running()))
 	l.seen.Run("rm -r " + l.base() + "/service")

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/davit-sh/davit/health"
 	"github.com/davit-sh/davit/host"
 	"github.com/davit-sh/davit/internal/testhost"
+	"github.com/davit-sh/davit/service"
 )
 
 // The matrix of a change that is broken off: at each of these moments, told by these actions, our side is killed,
@@ -29,29 +31,38 @@ const changeLimit = 16 * time.Second
 
 func TestAChangeThatIsBrokenOffIsPutBack(t *testing.T) {
 	t.Parallel()
+	m := newChart(t, "broken off, it was put back after")
 	eachKeeper(t, func(l *life) {
-		one, two := sleeper(l, "one"), sleeper(l, "two")
-		run := l.running()
-		run.Spec.Stop = time.Second
-		l.must(l.install(one, run))
-		for _, moment := range changeMoments {
-			for _, fault := range changeFaults {
-				took := l.breakOff(moment, fault, two)
-				s := l.is(davit.StateRunning, id(l, one))
-				if s.Pending {
-					l.Errorf("%s, %s: it is pending still", moment, fault)
-				}
-				fmt.Printf("REPORT: %s\t%s\t%s\tput back after %v, release before runs\n", l.name, moment, fault, took.Round(10*time.Millisecond))
-				if l.Failed() {
-					l.Fatalf("%s at %s", fault, moment)
-				}
-			}
+		var all sync.WaitGroup
+		for _, moment := range changeMoments { // at once, for most of the time they wait
+			all.Go(func() {
+				l.T.Run(moment, func(t *testing.T) { l.of(t, "worker-"+moment).breakOffAt(moment, m) })
+			})
 		}
-		if r := l.must(l.install(two, run)); r.Outcome == davit.UpToDate {
-			l.Errorf("the next: %+v", r)
-		}
-		l.is(davit.StateRunning, id(l, two))
+		all.Wait()
 	})
+}
+
+// breakOffAt has every fault meet a change at the moment.
+func (l *life) breakOffAt(moment string, m *chart) {
+	one, two := sleeper(l, "one"), sleeper(l, "two")
+	run := l.running()
+	run.Spec.Stop = time.Second
+	l.must(l.install(one, run))
+	for _, fault := range changeFaults {
+		took := l.breakOff(moment, fault, two)
+		if s := l.is(davit.StateRunning, id(l, one)); s.Pending {
+			l.Error("it is pending still")
+		}
+		if l.Failed() {
+			l.Fatalf("%s at %s", fault, moment)
+		}
+		m.passed(l, moment+", "+fault, fmt.Sprintf("%.1f s", took.Seconds()))
+	}
+	if r := l.must(l.install(two, run)); r.Outcome == davit.UpToDate {
+		l.Errorf("the next: %+v", r)
+	}
+	l.is(davit.StateRunning, id(l, two))
 }
 
 // breakOff has a fault meet a change at a moment, and returns how long after that all was as before.
@@ -60,7 +71,7 @@ func (l *life) breakOff(moment, fault, binary string) time.Duration {
 	link := testhost.NewLink(l, l.seen.Addr, testhost.Link{})
 	run := l.running()
 	run.Spec.Stop, run.Settle = time.Second, time.Minute
-	o := order{Binary: binary, Name: "worker", Scope: l.scope, Timeout: changeLimit, Run: run}.to(l.seen.Via(link.Addr()))
+	o := order{Binary: binary, Name: l.name(), Scope: l.scope, Timeout: changeLimit, Run: run}.to(l.seen.Via(link.Addr()))
 	var struck time.Time
 	if fault == "kill" {
 		v := newVictim(l, o, moment)
@@ -88,8 +99,8 @@ func (l *life) breakOff(moment, fault, binary string) time.Duration {
 		}
 	}
 	var since time.Time // when it was so first; for a moment it is so before the host has begun
-	testhost.Eventually(l, "what was before is back", func() bool {
-		if s := l.status(); s.Pending || s.State != davit.StateRunning {
+	l.eventually("what was before is back", func(s davit.DaemonStatus) bool {
+		if s.Pending || s.State != davit.StateRunning {
 			since = time.Time{}
 		} else if since.IsZero() {
 			since = time.Now()
@@ -101,51 +112,88 @@ func (l *life) breakOff(moment, fault, binary string) time.Duration {
 
 func TestADaemonServesAgainAfterTheHostWasStartedAgain(t *testing.T) {
 	t.Parallel()
-	for _, k := range keepers {
-		if k.kind == "process" {
-			continue // its hosts cannot be started again
-		}
-		t.Run(k.name, func(t *testing.T) {
+	m := newChart(t, "the host was")
+	for init, keepers := range map[testhost.Init][]keeper{
+		testhost.Systemd: {{service.Systemd, davit.User}, {service.Systemd, davit.System}},
+		testhost.OpenRC:  {{service.OpenRC, davit.System}, {service.Process, davit.User}, {service.Process, davit.System}},
+	} {
+		t.Run(string(init), func(t *testing.T) {
 			t.Parallel()
-			m := testhost.Boot(t, testhost.Systemd)
-			seen := m.Root()
-			if k.scope == davit.User {
-				seen = m.Login("me")
-				m.Run("loginctl enable-linger me")
+			machine := testhost.Boot(t, init)
+			var lives []*life
+			for _, k := range keepers {
+				l := newLife(t, k, loginOf(machine, k.scope))
+				l.daemon = "worker-" + string(k.kind)
+				lives = append(lives, l)
 			}
-			l := &life{T: t, keeper: k, Host: dial(t, seen), seen: seen}
-			one, two := sleeper(l, "one"), sleeper(l, "two")
-			l.must(l.install(one, l.running()))
-			m.Reboot()
-			l.Host = dial(t, seen)
-			l.is(davit.StateRunning, id(l, one))
-
-			// In the middle of a change, as if somebody had pulled the plug.
-			ctx, _ := told(l)
-			run := l.running()
-			run.Settle = time.Minute
-			ctx = when(ctx, "settling", func() { m.PowerOff() })
-			if _, err := davit.Install(ctx, l, davit.InstallOptions{Binary: two, Name: "worker", Scope: l.scope, Run: run, Timeout: time.Minute}); err == nil {
-				t.Error("it was committed")
+			one := sleeper(t, "one")
+			each := func(do func(l *life)) {
+				for _, l := range lives {
+					do(l)
+				}
 			}
-			m.PowerOn()
-			l.Host = dial(t, seen)
-			l.is(davit.StateRunning, id(l, one))
-			ctx, _ = told(l)
-			l.must(davit.Restart(ctx, l, davit.StartOptions{Target: l.target(), Run: *l.running()}))
-			if s := l.is(davit.StateRunning, id(l, one)); s.Pending {
-				t.Error("the broken change is pending still")
-			}
-			l.must(davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target(), Stop: true}))
-			l.nothingLeft()
+			each(func(l *life) { l.must(l.install(one, l.running())) })
+			machine.Reboot()
+			each(func(l *life) {
+				l.Host = dial(t, l.seen)
+				l.becomes(davit.StateRunning, id(t, one))
+				m.passed(l, "started again", "serves")
+			})
+			pullThePlug(t, machine, lives)
+			each(func(l *life) {
+				l.Host = dial(t, l.seen)
+				l.eventually("the release before runs", func(s davit.DaemonStatus) bool {
+					return s.State == davit.StateRunning && s.Release == id(t, one)
+				})
+				ctx, _ := told(t)
+				l.must(davit.Restart(ctx, l, davit.StartOptions{Target: l.target(), Run: *l.running()}))
+				if s := l.is(davit.StateRunning, id(t, one)); s.Pending {
+					t.Error("the broken change is pending still")
+				}
+				l.must(davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target(), Stop: true}))
+			})
+			each(func(l *life) {
+				l.nothingLeft()
+				m.passed(l, "without power in a change", "serves what it did")
+			})
 		})
 	}
 }
 
+// pullThePlug cuts the machine's power, and gives it again, when each daemon is in the middle of a change.
+func pullThePlug(t *testing.T, machine *testhost.Machine, lives []*life) {
+	t.Helper()
+	two := sleeper(t, "two")
+	ended := make(chan error, len(lives))
+	for _, l := range lives {
+		settling := make(chan struct{})
+		ctx := when(t2(t), "settling", func() { close(settling) })
+		run := l.running()
+		run.Settle = time.Minute
+		go func() {
+			_, err := davit.Install(ctx, l, davit.InstallOptions{
+				Binary: two, Name: l.name(), Scope: l.scope, Run: run, Timeout: 2 * time.Minute,
+			})
+			ended <- err
+		}()
+		select {
+		case <-settling:
+		case err := <-ended:
+			t.Fatalf("the change of %v did not get far: %v", l.keeper, err)
+		}
+	}
+	machine.PowerOff()
+	for range lives {
+		if err := <-ended; err == nil {
+			t.Error("it was committed")
+		}
+	}
+	machine.PowerOn()
+}
+
 func TestARebuildUnderLoadEndsWithOneReleaseThatServes(t *testing.T) {
 	t.Parallel()
-	seen := testhost.Start(t)
-	l := &life{T: t, keeper: keepers[0], Host: dial(t, seen), seen: seen}
+	l := plainLife(t)
 	address := freeAddress(t)
 	run := l.running()
 	run.Spec.Args = []string{"-listen", address}
@@ -246,8 +294,8 @@ func (r renewable) Renew() (host.Host, error) { return r.anew(), nil }
 
 func TestTheLastWordMayComeOverANewConnection(t *testing.T) {
 	t.Parallel()
-	seen := testhost.Start(t)
-	l := &life{T: t, keeper: keepers[0], Host: dial(t, seen), seen: seen}
+	l := plainLife(t)
+	seen := l.seen
 	run := l.running()
 	run.Spec.Stop = time.Second
 	one, two, three := sleeper(t, "one"), sleeper(t, "two"), sleeper(t, "three")
@@ -274,8 +322,5 @@ func TestTheLastWordMayComeOverANewConnection(t *testing.T) {
 	if err == nil {
 		t.Error("it was committed over a connection that was not there")
 	}
-	testhost.Eventually(t, "what was before is back", func() bool {
-		s := l.status()
-		return !s.Pending && s.State == davit.StateRunning && s.Release == id(t, two)
-	})
+	l.becomes(davit.StateRunning, id(t, two))
 }

@@ -6,9 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,10 +17,10 @@ import (
 	"github.com/davit-sh/davit/service"
 )
 
-// sleeper writes a daemon that says what, and then sleeps in short naps, so that it hears signals at once.
+// sleeper writes a daemon that says what, and then sleeps.
 func sleeper(t testing.TB, what string) string {
 	t.Helper()
-	return shellDaemon(t, "echo "+host.Quote(what)+"\nwhile :; do sleep 0.1; done")
+	return shellDaemon(t, "echo "+host.Quote(what)+"\nexec sleep 86400")
 }
 
 // shellDaemon writes a daemon in sh.
@@ -35,91 +33,11 @@ func shellDaemon(t testing.TB, body string) string {
 	return path
 }
 
-// keeper is a host on which something keeps daemons running.
-type keeper struct {
-	name  string
-	kind  service.Kind
-	scope davit.Scope
-	boot  func(t *testing.T) *testhost.Host
-}
-
-var keepers = []keeper{
-	{"process", service.Process, davit.User, func(t *testing.T) *testhost.Host { return testhost.Start(t) }},
-	{"systemd user", service.Systemd, davit.User, func(t *testing.T) *testhost.Host {
-		m := testhost.Boot(t, testhost.Systemd)
-		h := m.Login("me")
-		m.Run("loginctl enable-linger me")
-		return h
-	}},
-	{"systemd system", service.Systemd, davit.System, func(t *testing.T) *testhost.Host {
-		return testhost.Boot(t, testhost.Systemd).Root()
-	}},
-}
-
-// life is a daemon on a host whose life a test goes through.
-type life struct {
-	*testing.T
-	keeper
-	host.Host
-	seen *testhost.Host
-}
-
-func (l *life) target() davit.Target { return davit.Target{Name: "worker", Scope: l.scope} }
-
-func (l *life) running() *davit.Run {
-	return &davit.Run{Kind: l.kind, Spec: &service.Spec{}, Settle: 300 * time.Millisecond}
-}
-
-func (l *life) install(binary string, run *davit.Run) (davit.Receipt, error) {
-	ctx, _ := told(l)
-	return davit.Install(ctx, l.Host, davit.InstallOptions{Binary: binary, Name: "worker", Scope: l.scope, Run: run})
-}
-
-func (l *life) must(r davit.Receipt, err error) davit.Receipt {
-	l.Helper()
-	if err != nil {
-		var e *davit.Error
-		if asError(err, &e) {
-			l.Fatalf("%v\nstate: %s\nhint: %s", err, e.State, e.Hint)
-		}
-		l.Fatal(err)
-	}
-	return r
-}
-
-func (l *life) status() davit.DaemonStatus {
-	l.Helper()
-	ctx, _ := told(l)
-	s, err := davit.Look(ctx, l.Host, davit.StatusOptions{Target: l.target()})
-	if err != nil {
-		l.Fatal(err)
-	}
-	return s
-}
-
-// is fails the test unless the daemon is in the state and the release is current.
-func (l *life) is(state davit.State, release string) davit.DaemonStatus {
-	l.Helper()
-	s := l.status()
-	if s.State != state || s.Release != release {
-		l.Errorf("it is %s, release %q, want %s, %q: %+v", s.State, s.Release, state, release, s)
-	}
-	return s
-}
-
-func eachKeeper(t *testing.T, test func(l *life)) {
-	for _, k := range keepers {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			seen := k.boot(t)
-			test(&life{T: t, keeper: k, Host: dial(t, seen), seen: seen})
-		})
-	}
-}
-
 func TestTheWholeLifeOfADaemon(t *testing.T) {
 	t.Parallel()
+	m := newChart(t, "operations")
 	eachKeeper(t, func(l *life) {
+		passed := func(operation string) { m.passed(l, operation, "pass") }
 		one, two := sleeper(l, "one"), sleeper(l, "two")
 		ctx, _ := told(l)
 		start := davit.StartOptions{Target: l.target(), Run: *l.running()}
@@ -143,16 +61,20 @@ func TestTheWholeLifeOfADaemon(t *testing.T) {
 		if again := l.must(l.install(one, l.running())); again.Outcome != davit.UpToDate || again.PID != r.PID {
 			l.Errorf("install of what runs: %+v", again)
 		}
+		passed("install --start")
+		passed("status")
 		re := l.must(davit.Restart(ctx, l, start))
 		if re.Outcome != davit.Restarted || re.PID == r.PID {
 			l.Errorf("restart: %+v", re)
 		}
+		passed("restart")
 
-		r = l.must(davit.Rebuild(ctx, l, davit.InstallOptions{Binary: two, Name: "worker", Scope: l.scope, Run: l.running()}))
+		r = l.must(davit.Rebuild(ctx, l, davit.InstallOptions{Binary: two, Name: l.name(), Scope: l.scope, Run: l.running()}))
 		if r.Outcome != davit.Installed || r.Previous != id(l, one) {
 			l.Errorf("rebuild: %+v", r)
 		}
 		l.is(davit.StateRunning, id(l, two))
+		passed("rebuild")
 		var lines []string
 		testhost.Eventually(l, "its log is there", func() bool {
 			lines = nil
@@ -161,6 +83,7 @@ func TestTheWholeLifeOfADaemon(t *testing.T) {
 			}
 			return slices.Contains(lines, "two")
 		})
+		passed("logs")
 
 		back := l.must(davit.Rollback(ctx, l, davit.RollbackOptions{Target: l.target(), Run: davit.Run{Settle: 300 * time.Millisecond}}))
 		if back.Outcome != davit.RolledBack {
@@ -170,10 +93,12 @@ func TestTheWholeLifeOfADaemon(t *testing.T) {
 		if s.Previous != id(l, two) {
 			l.Errorf("previous is %s", s.Previous)
 		}
+		passed("rollback")
 		releases, err := davit.Releases(ctx, l, l.target())
 		if err != nil || len(releases) != 2 {
 			l.Errorf("releases: %+v, %v", releases, err)
 		}
+		passed("releases")
 
 		st := l.must(davit.Stop(ctx, l, davit.StopOptions{Target: l.target()}))
 		if st.Outcome != davit.Stopped {
@@ -183,8 +108,10 @@ func TestTheWholeLifeOfADaemon(t *testing.T) {
 		if again := l.must(davit.Stop(ctx, l, davit.StopOptions{Target: l.target()})); again.Outcome != davit.UpToDate {
 			l.Errorf("stop of what is stopped: %+v", again)
 		}
+		passed("stop")
 		l.must(davit.Start(ctx, l, davit.StartOptions{Target: l.target(), Run: davit.Run{Settle: 300 * time.Millisecond}}))
 		l.is(davit.StateRunning, id(l, one))
+		passed("start")
 
 		history, err := davit.History(ctx, l, davit.HistoryOptions{Target: l.target()})
 		var did []string
@@ -196,6 +123,7 @@ func TestTheWholeLifeOfADaemon(t *testing.T) {
 		}; err != nil || !slices.Equal(did, want) {
 			l.Errorf("history: %q, %v", did, err)
 		}
+		passed("history")
 
 		if _, err := davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target()}); err == nil || !strings.Contains(err.Error(), "it is running") {
 			l.Errorf("uninstall of what runs: %v", err)
@@ -203,71 +131,66 @@ func TestTheWholeLifeOfADaemon(t *testing.T) {
 		l.must(davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target(), Stop: true}))
 		l.is(davit.StateAbsent, "")
 		l.nothingLeft()
-		for _, operation := range []string{"install --start", "start", "restart", "rebuild", "status", "logs", "rollback", "releases", "stop", "history", "uninstall"} {
-			if !l.Failed() {
-				fmt.Printf("REPORT: %s\t%s\tpass\n", l.name, operation)
-			}
-		}
 		if _, err := davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target()}); err == nil || !strings.Contains(err.Error(), "not installed") {
 			l.Errorf("uninstall of what is not there: %v", err)
 		}
+		passed("uninstall")
 	})
 }
 
-// nothingLeft fails the test if there is a file, a process or a line of crontab of the daemon.
-func (l *life) nothingLeft() {
-	l.Helper()
-	if left := l.seen.Run(`find / -xdev \( -path /proc -o -path /tmp -o -path /var/log \) -prune -o -name '*worker*' -newer /proc/1 -print 2>/dev/null | grep -E "davit|systemd|$HOME" | head -20
-		find "$HOME/.local/share/davit" /opt/davit 2>/dev/null | head; crontab -l 2>/dev/null | grep worker; ls /var/lib/systemd/linger 2>/dev/null | grep -v '^me$'; :`); left != "" {
-		l.Errorf("left behind:\n%s", left)
-	}
-}
-
-// hears fails the test if the process was started deaf to the signals that ask it to end: a shell can then not
-// change that.
-func (l *life) hears(pid int) {
-	l.Helper()
-	const asked = 1<<(syscall.SIGHUP-1) | 1<<(syscall.SIGTERM-1)
-	mask := strings.TrimSpace(l.seen.Run(fmt.Sprintf("sed -n 's/^SigIgn://p' /proc/%d/status", pid)))
-	if ignored, err := strconv.ParseUint(mask, 16, 64); err != nil || ignored&asked != 0 {
-		l.Errorf("process %d ignores %q, %v", pid, mask, err)
-	}
-}
+// mark is in the arguments of what a bad release leaves running.
+const mark = "forked-away-and-left"
 
 func TestABadReleaseIsPutBack(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		binary func(t testing.TB) string
-		words  []string
-	}{
-		"exits at once": {func(t testing.TB) string { return shellDaemon(t, "echo bad luck; exit 3") }, []string{"3"}},
-		"dies later":    {func(t testing.TB) string { return shellDaemon(t, "sleep 0.5; echo bad luck; exit 4") }, []string{"did not stay"}},
-		"is unhealthy":  {func(t testing.TB) string { return sleeper(t, "bad luck") }, []string{"unhealthy", "status 1"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			eachKeeper(t, func(l *life) {
-				one := sleeper(l, "one")
-				run := l.running()
-				run.Settle = 2 * time.Second
-				l.must(l.install(one, run))
-				if name == "is unhealthy" {
-					run.Health = &health.Check{Command: "exit 1", Timeout: time.Second}
-				}
-				_, err := l.install(c.binary(l), run)
-				explained(l, err, davit.ExitUnhealthy, append(c.words, "runs again", id(l, one))...)
-				u, ok := errors.AsType[*davit.UnhealthyError](err)
-				if !ok || !u.Restored || !strings.Contains(fmt.Sprint(u.Log), "bad luck") {
-					l.Errorf("%+v", u)
-				}
-				l.hears(l.is(davit.StateRunning, id(l, one)).PID)
-				run.Health = nil
-				if r := l.must(l.install(one, run)); r.Outcome != davit.UpToDate {
-					l.Errorf("%+v", r)
-				}
-			})
-		})
-	}
+	m := newChart(t, "put back is a release that")
+	eachKeeper(t, func(l *life) {
+		one := sleeper(l, "one")
+		run := l.running()
+		run.Settle = 2 * time.Second
+		l.must(l.install(one, run))
+		for _, bad := range []struct {
+			what, body string
+			health     *health.Check
+			words      []string
+		}{
+			{what: "exits at once", body: "exit 3", words: []string{"3"}},
+			{what: "exits with 0", body: "exit 0"},
+			{what: "dies later", body: "sleep 0.5; exit 4", words: []string{"did not stay"}},
+			{what: "forks away", body: "setsid sh -c 'while :; do sleep 0.1; done # " + mark + "' & sleep 0.2; exit 0"},
+			{
+				what: "is unhealthy", body: "while :; do sleep 0.1; done",
+				health: &health.Check{Command: "exit 1", Timeout: time.Second}, words: []string{"unhealthy", "status 1"},
+			},
+		} {
+			if l.kind == service.OpenRC && bad.what == "forks away" {
+				continue // these machines have no control groups for it, and without them it has lost what leaves its session
+			}
+			run.Health = bad.health
+			_, err := l.install(shellDaemon(l, "echo bad luck; "+bad.body), run)
+			explained(l, err, davit.ExitUnhealthy, append(bad.words, "runs again", id(l, one))...)
+			u, ok := errors.AsType[*davit.UnhealthyError](err)
+			if !ok || !u.Restored || !strings.Contains(fmt.Sprint(u.Log), "bad luck") {
+				l.Errorf("%+v", u)
+			}
+			s := l.is(davit.StateRunning, id(l, one))
+			if s.Pending {
+				l.Error("it is pending still")
+			}
+			l.hears(s.PID)
+			if left := l.seen.Processes(mark); len(left) > 0 {
+				l.Errorf("it left %v", left)
+			}
+			if l.Failed() {
+				l.Fatal(bad.what)
+			}
+			m.passed(l, bad.what, "pass")
+		}
+		run.Health = nil
+		if r := l.must(l.install(one, run)); r.Outcome != davit.UpToDate {
+			l.Errorf("%+v", r)
+		}
+	})
 }
 
 func TestABadFirstReleaseLeavesNothing(t *testing.T) {
@@ -308,7 +231,7 @@ func TestSecretsReachTheDaemonAndNobodyElse(t *testing.T) {
 		run.Settle = 2 * time.Second
 		ctx, rec := told(l)
 		_, err := davit.Install(ctx, l, davit.InstallOptions{
-			Binary: shellDaemon(l, `echo "the key is $API_KEY"; sleep 0.3; exit 1`), Name: "worker", Scope: l.scope, Run: run,
+			Binary: shellDaemon(l, `echo "the key is $API_KEY"; sleep 0.3; exit 1`), Name: l.name(), Scope: l.scope, Run: run,
 		})
 		explained(l, err, davit.ExitUnhealthy, "not installed")
 		u, _ := errors.AsType[*davit.UnhealthyError](err)

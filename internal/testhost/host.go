@@ -49,6 +49,13 @@ func (h *Host) Via(addr string) *Host {
 	return &via
 }
 
+// For returns the same host for another test, which is to end before the one that it was started for.
+func (h *Host) For(t testing.TB) *Host {
+	other := *h
+	other.t = t
+	return &other
+}
+
 // Target returns the host as a user would write it: user@address:port.
 func (h *Host) Target() string { return h.User + "@" + h.Addr }
 
