@@ -173,6 +173,9 @@ func TestABadReleaseIsPutBack(t *testing.T) {
 			if !ok || !u.Restored || !strings.Contains(fmt.Sprint(u.Log), "bad luck") {
 				l.Errorf("%+v", u)
 			}
+			if l.kind != service.Systemd && slices.Contains(u.Log, "one") { // the journal is asked by the second
+				l.Errorf("the last lines have what the release before said: %q", u.Log)
+			}
 			s := l.is(davit.StateRunning, id(l, one))
 			if s.Pending {
 				l.Error("it is pending still")

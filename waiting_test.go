@@ -2,8 +2,8 @@ package davit_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"sync/atomic"
@@ -22,25 +22,33 @@ func TestTheLooksOfAWaitShareOneChannel(t *testing.T) {
 	t.Parallel()
 	const looks = 20
 	for name, c := range map[string]struct {
-		check func(t *testing.T) health.Check // of a daemon that serves at the last look
-		want  []string                        // the channels of all of a restart
+		check func(t *testing.T) (c health.Check, started func()) // of a daemon that serves at the last look
+		want  []string                                            // the channels of all of a restart
 	}{
 		"HTTP": {
-			func(t *testing.T) health.Check {
+			func(t *testing.T) (health.Check, func()) {
 				var asked atomic.Int32
-				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-					if asked.Add(1) < looks {
-						http.Error(w, "warming up", http.StatusServiceUnavailable)
+				address := freeAddress(t)
+				return health.Check{HTTP: "http://" + address}, func() { // in the daemon's place, which does not listen before either
+					ln, err := net.Listen("tcp", address)
+					if err != nil {
+						t.Error(err)
+						return
 					}
-				}))
-				t.Cleanup(server.Close)
-				return health.Check{HTTP: server.URL}
+					server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+						if asked.Add(1) < looks {
+							http.Error(w, "warming up", http.StatusServiceUnavailable)
+						}
+					})}
+					t.Cleanup(func() { server.Close() })
+					go server.Serve(ln)
+				}
 			},
 			[]string{"session", "direct-tcpip"},
 		},
 		"a command": {
-			func(*testing.T) health.Check {
-				return health.Check{Command: fmt.Sprintf(`echo >>~/looks; [ "$(wc -l <~/looks)" -ge %d ]`, looks)}
+			func(*testing.T) (health.Check, func()) {
+				return health.Check{Command: fmt.Sprintf(`echo >>~/looks; [ "$(wc -l <~/looks)" -ge %d ]`, looks)}, func() {}
 			},
 			[]string{"session"}, // it is asked in the conversation
 		},
@@ -51,10 +59,12 @@ func TestTheLooksOfAWaitShareOneChannel(t *testing.T) {
 			l.Host = dial(t, l.seen)
 			l.must(l.install(sleeper(t, "one"), l.running()))
 			before := len(l.seen.Log())
-			run, check := *l.running(), c.check(t)
+			run := *l.running()
+			check, started := c.check(t)
 			check.Interval = time.Millisecond
 			run.Health = &check
 			ctx, rec := told(t)
+			ctx = when(ctx, "started", started)
 			l.must(davit.Restart(ctx, l, davit.StartOptions{Target: l.target(), Run: run}))
 			attempts := 0
 			for _, e := range rec.Events() {

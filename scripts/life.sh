@@ -202,6 +202,7 @@ run() {
 		"${kind}_stop" "$grace" || fail refused "it cannot be stopped: $why"
 	fi
 	[ ! -d "$incoming/service" ] || put "$incoming/service"
+	echo "$(now) $(said_so_far)" >"$saved/mark"
 	start
 	tell started "$pid"
 	watch
@@ -278,13 +279,33 @@ ask() {
 	beside answer
 }
 
-# last_lines says the end of the daemon's log, once what it has just said had time to get there.
+# last_lines says the end of what the daemon has said since it was started, once that had time to get to its log.
 last_lines() {
 	kind_of_service
 	pause
 	why=
-	"${kind}_log" "$lines" 2>/dev/null | while IFS= read -r line || [ -n "$line" ]; do tell log "$line"; done
+	said_since 2>/dev/null | while IFS= read -r line || [ -n "$line" ]; do tell log "$line"; done
 	tell logged
+}
+
+# said_so_far prints how many bytes are in the daemon's log, if that is a file.
+said_so_far() {
+	had=0
+	[ ! -f "$svc/log" ] || had=$(($(wc -c <"$svc/log")))
+	echo "$had"
+}
+
+# said_since prints the last lines of the log, but for what was in there before the daemon was started.
+said_since() {
+	began='' had=0 has=$(said_so_far)
+	[ ! -f "$saved/mark" ] || read -r began had <"$saved/mark"
+	if [ "$kind" = systemd ]; then
+		systemd_log "$lines" "$began"
+	elif [ "$has" -ge "$had" ]; then
+		tail -c "+$((had + 1))" "$svc/log" | tail -n "$lines"
+	else # it was put aside meanwhile
+		"${kind}_log" "$lines"
+	fi
 }
 
 # commit makes the change stay.
