@@ -25,7 +25,7 @@ func (r *rollout) flags(f *pflag.FlagSet) {
 
 // revertFlag adds the one of commands whose changes can be taken back.
 func (r *rollout) revertFlag(f *pflag.FlagSet) {
-	f.BoolVar(&r.Revert, "revert-on-failure", false, "once more have failed than may (one, unless --max-failures says another), or a canary has, take back what was done on the others")
+	f.BoolVar(&r.Revert, "revert-on-failure", false, "if more fail than may (none, unless --max-failures says another), or a canary does, take back what was done on the others")
 }
 
 // options returns how so many hosts are worked on at once. Its errors are usage errors.
