@@ -43,35 +43,73 @@ func TestAChangeThatIsBrokenOffIsPutBack(t *testing.T) {
 	})
 }
 
-// breakOffAt has every fault meet a change at the moment.
+// breakOffAt has every fault meet a change at the moment. A plain daemon, whose loopback is ours, serves meanwhile.
 func (l *life) breakOffAt(moment string, m *chart) {
 	one, two := sleeper(l, "one"), sleeper(l, "two")
-	run := l.running()
+	run, url := l.running(), ""
 	run.Spec.Stop = time.Second
+	if l.kind == service.Process {
+		one, two = hello(l, "one"), hello(l, "two")
+		address := freeAddress(l)
+		run.Spec.Args, url = []string{"-listen", address}, "http://"+address+"/"
+	}
 	l.must(l.install(one, run))
 	for _, fault := range changeFaults {
-		took := l.breakOff(moment, fault, two)
+		load := newLoad(l, url)
+		took := l.breakOff(moment, fault, two, *run)
 		if s := l.is(davit.StateRunning, id(l, one)); s.Pending {
 			l.Error("it is pending still")
+		}
+		l.isWhole(one)
+		cell := fmt.Sprintf("%.1f s", took.Seconds())
+		if asked, failed := load.end(); url != "" {
+			l.serves(url, "one")
+			cell += fmt.Sprintf(" (%d of %d requests failed)", failed, asked)
 		}
 		if l.Failed() {
 			l.Fatalf("%s at %s", fault, moment)
 		}
-		m.passed(l, moment+", "+fault, fmt.Sprintf("%.1f s", took.Seconds()))
+		m.passed(l, moment+", "+fault, cell)
 	}
 	if r := l.must(l.install(two, run)); r.Outcome == davit.UpToDate {
 		l.Errorf("the next: %+v", r)
 	}
 	l.is(davit.StateRunning, id(l, two))
+	l.isWhole(two)
+	if url != "" {
+		l.serves(url, "two")
+	}
+}
+
+// isWhole fails the test unless the current release is the executable, byte by byte.
+func (l *life) isWhole(binary string) {
+	l.Helper()
+	sum := l.seen.Run("sha256sum <" + l.base() + "/current/" + l.name())
+	if want := id(l, binary); !strings.HasPrefix(sum, want) {
+		l.Errorf("the current release has the digest %q, want %s", sum, want)
+	}
+}
+
+// serves fails the test unless that version answers.
+func (l *life) serves(url, version string) {
+	l.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		l.Error(err)
+		return
+	}
+	defer answer.Body.Close()
+	if body, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(body), version) {
+		l.Errorf("it answers %q, %v, want %s", body, err, version)
+	}
 }
 
 // breakOff has a fault meet a change at a moment, and returns how long after that all was as before.
-func (l *life) breakOff(moment, fault, binary string) time.Duration {
+func (l *life) breakOff(moment, fault, binary string, run davit.Run) time.Duration {
 	l.Helper()
 	link := testhost.NewLink(l, l.seen.Addr, testhost.Link{})
-	run := l.running()
-	run.Spec.Stop, run.Settle = time.Second, time.Minute
-	o := order{Binary: binary, Name: l.name(), Scope: l.scope, Timeout: changeLimit, Run: run}.to(l.seen.Via(link.Addr()))
+	run.Settle = time.Minute
+	o := order{Binary: binary, Name: l.name(), Scope: l.scope, Timeout: changeLimit, Run: &run}.to(l.seen.Via(link.Addr()))
 	var struck time.Time
 	if fault == "kill" {
 		v := newVictim(l, o, moment)
@@ -244,7 +282,7 @@ func freeAddress(t testing.TB) string {
 	return ln.Addr().String()
 }
 
-// load is a client that asks all the time.
+// load is a client that asks all the time; of no URL it does nothing.
 type load struct {
 	stop          chan struct{}
 	done          chan struct{}
@@ -257,7 +295,7 @@ func newLoad(t testing.TB, url string) *load {
 	t.Cleanup(client.CloseIdleConnections)
 	go func() {
 		defer close(l.done)
-		for {
+		for url != "" {
 			select {
 			case <-l.stop:
 				return
