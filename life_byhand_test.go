@@ -8,6 +8,7 @@ import (
 
 	"github.com/davit-sh/davit"
 	"github.com/davit-sh/davit/internal/testhost"
+	"github.com/davit-sh/davit/service"
 )
 
 // clear lets no unit of the daemon's name be there, wherever it was.
@@ -128,4 +129,20 @@ func TestAPlainDaemonWhoseFilesWereRemovedIsUninstalled(t *testing.T) {
 	l.must(davit.Uninstall(ctx, l, davit.UninstallOptions{Target: l.target(), Stop: true}))
 	l.nothingLeft()
 	testhost.Eventually(l, "none of its processes is left", func() bool { return len(l.seen.Processes("worker")) == 0 })
+}
+
+// What runs in a container is seen from the machine that it is on, and has the same path.
+func TestADaemonOfAnotherFileSystemIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t)
+	hosts := hostsOf(t, service.Process)
+	here := newLife(t, keeper{service.Process, davit.System}, hosts(t, davit.System))
+	there := newLife(t, here.keeper, hosts(t, davit.System))
+	one := sleeper(t, "one")
+	there.must(there.install(one, there.running()))
+	pid := there.is(davit.StateRunning, id(t, one)).PID
+	here.must(here.install(one, nil))
+	ctx, _ := told(t)
+	here.must(davit.Uninstall(ctx, here, davit.UninstallOptions{Target: here.target(), Stop: true}))
+	there.stays(id(t, one), pid)
 }

@@ -96,11 +96,14 @@ process_lost() {
 		$0 == ENVIRON["wanted"] { of = 1; next }
 		of && $0 == "apart" { print pid }
 		{ of = 0 }'); do
-		[ "$(stat_of "$pid" 4)" != "$pid" ] || break
+		[ "$(stat_of "$pid" 4)" != "$pid" ] || [ "$(process_place "$pid")" != "$(process_place self)" ] || break
 		pid=
 	done
 	[ -z "$pid" ] || born=$(process_birth "$pid") booted=$(process_boot)
 }
+
+# process_place PID prints which file system the process sees: in a container the same path is another daemon's.
+process_place() { readlink "/proc/$1/ns/mnt" && readlink "/proc/$1/root"; }
 
 # process_is is true if the process of pid, born and booted still runs.
 process_is() {

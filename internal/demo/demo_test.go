@@ -84,7 +84,7 @@ func TestTheDemoInstallsUpgradesShowsAndLeavesNothing(t *testing.T) {
 	slices.Sort(releases)
 	want := []string{
 		"~", ".local/", "bin/", "hello", "share/davit/hello/", "current", "log.jsonl", "previous", "releases/",
-		releases[0], "hello", releases[1], "hello",
+		releases[0], "hello", releases[1], "hello", "undo/",
 	}
 	if diff := cmp.Diff(want, layout); diff != "" {
 		t.Errorf("layout (-want +got):\n%s", diff)
