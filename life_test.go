@@ -163,9 +163,6 @@ func TestABadReleaseIsPutBack(t *testing.T) {
 				health: &health.Check{Command: "exit 1", Timeout: time.Second}, words: []string{"unhealthy", "status 1"},
 			},
 		} {
-			if l.kind == service.OpenRC && bad.what == "forks away" {
-				continue // these machines have no control groups for it, and without them it has lost what leaves its session
-			}
 			run.Health = bad.health
 			_, err := l.install(shellDaemon(l, "echo bad luck; "+bad.body), run)
 			explained(l, err, davit.ExitUnhealthy, append(bad.words, "runs again", id(l, one))...)

@@ -92,7 +92,7 @@ func TestADaemonOfOpenRCThatFallsTooOftenIsGivenUp(t *testing.T) {
 			return a.state == "failed" && !strings.Contains(a.why, "again")
 		})
 		t.Logf("%s: %+v", restart, a)
-		if got := d.log(1); !slices.Equal(got, []string{"about to exit 3"}) {
+		if got := d.log(2); got[0] != "about to exit 3" {
 			t.Errorf("%s: its last words are %q", restart, got)
 		}
 		d.run(service.Spec{Restart: restart, Args: []string{"exec sleep 1000"}})
@@ -103,15 +103,116 @@ func TestADaemonOfOpenRCThatFallsTooOftenIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestADaemonOfOpenRCThatEndsWellIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	m := testhost.Boot(t, testhost.OpenRC)
+	d := newDaemon(t, m.Root(), service.OpenRC, service.Place{System: true}, "echo started >>/tmp/starts; exec sleep 5")
+	d.run(service.Spec{})
+	if a := d.becomes("it has ended", func(a answer) bool { return a.state != "running" }); a.state != "stopped" || a.why != "status 0" {
+		t.Errorf("it is %+v", a)
+	}
+	if starts := m.Run("cat /tmp/starts"); starts != "started\n" {
+		t.Errorf("it was started more than once: %q", starts)
+	}
+	d.must("openrc_start")
+	if a := d.must("openrc_look"); a.state != "running" {
+		t.Errorf("when it is started again: %+v", a)
+	}
+	d.must("openrc_stop 5")
+}
+
+func TestTheLogOfADaemonOfOpenRCHasABoundWhileItRuns(t *testing.T) {
+	t.Parallel()
+	m := testhost.Boot(t, testhost.OpenRC)
+	d := newDaemon(t, m.Root(), service.OpenRC, service.Place{System: true},
+		"yes it has much to say | head -c 60000000; echo over >/tmp/over; exec sleep 1000")
+	d.run(service.Spec{User: "me"})
+	testhost.Eventually(t, "it has said all", func() bool { _, err := m.Try("test -e /tmp/over"); return err == nil })
+	if a := d.must("openrc_look"); a.state != "running" {
+		t.Errorf("it is %+v", a)
+	}
+	var size int
+	if _, err := fmt.Sscan(m.Run("cat /opt/davit/worker/service/log* | wc -c"), &size); err != nil || size < 30<<20 || size > 42<<20 {
+		t.Errorf("of 60 MB it kept %d bytes, %v", size, err)
+	}
+	d.must("openrc_stop 5")
+}
+
+func TestWhatOpenRCIsToldByHandAgreesWithWhatDavitSees(t *testing.T) {
+	t.Parallel()
+	m := testhost.Boot(t, testhost.OpenRC)
+	d := newDaemon(t, m.Root(), service.OpenRC, service.Place{System: true}, serves)
+	is := func(state string, code int) string {
+		t.Helper()
+		a := d.must("openrc_look")
+		if a.state != state {
+			t.Errorf("it is %+v, want %s", a, state)
+		}
+		if said := m.Run("rc-service worker status; echo $?"); !strings.Contains(said, "status: "+state) || !strings.HasSuffix(said, fmt.Sprintf("\n%d\n", code)) {
+			t.Errorf("OpenRC says %q, want %s, %d", said, state, code)
+		}
+		return a.pid
+	}
+	d.define(service.Spec{Restart: service.Never})
+	d.must(`openrc_put "$svc"`)
+	is("stopped", 3)
+	d.must("openrc_start")
+	pid := is("running", 0)
+	m.Run("rc-service worker start")
+	if again := is("running", 0); again != pid {
+		t.Error("it was started twice")
+	}
+	m.Run("rc-service worker restart")
+	if again := is("running", 0); again == pid {
+		t.Error("it was not started anew")
+	}
+	m.Run("rc-service worker stop")
+	is("stopped", 3)
+	m.Run("rc-service worker start")
+	pid = is("running", 0)
+	m.Run("kill -9 " + pid)
+	d.becomesState("failed")
+	is("failed", 32)
+	m.Run("rc-service worker restart")
+	is("running", 0)
+	d.must("openrc_stop 5")
+	is("stopped", 3)
+	m.Run("rc-service worker start")
+	d.must("openrc_stop 5")
+	m.Run("test ! -e /run/openrc/started/worker")
+}
+
+func TestAnothersScriptOfOpenRCIsStoppedAndStarted(t *testing.T) {
+	t.Parallel()
+	m := testhost.Boot(t, testhost.OpenRC)
+	d := newDaemon(t, m.Root(), service.OpenRC, service.Place{System: true}, serves)
+	m.Run(`printf '#!/sbin/openrc-run\ncommand=/bin/sleep command_args=4711 command_background=yes pidfile=/run/theirs.pid\n' >/etc/init.d/worker
+		chmod 0755 /etc/init.d/worker; rc-service worker start`)
+	for range 2 {
+		if a := d.must("openrc_look"); a.state != "running" || len(m.Root().Processes("4711")) == 0 {
+			t.Errorf("when it runs: %+v", a)
+		}
+		d.must("openrc_stop 5")
+		if a := d.must("openrc_look"); a.state != "stopped" || len(m.Root().Processes("4711")) > 0 {
+			t.Errorf("when it is stopped: %+v", a)
+		}
+		d.must("openrc_start")
+	}
+	d.must("openrc_drop")
+	m.Run("test -e /etc/init.d/worker")
+}
+
 func TestADaemonOfOpenRCThatDoesNotWantToEndIsKilledWithAllItStarted(t *testing.T) {
 	t.Parallel()
 	m := testhost.Boot(t, testhost.OpenRC)
 	d := newDaemon(t, m.Root(), service.OpenRC, service.Place{System: true},
-		`trap '' TERM; sh -c 'trap "" TERM; while :; do sleep 0.1; done' stubborn & while :; do sleep 0.1; done`)
+		`trap '' TERM; setsid sh -c 'trap "" TERM; while :; do sleep 0.1; done' stubborn & while :; do sleep 0.1; done`)
 	d.run(service.Spec{Stop: time.Hour})
 	testhost.Eventually(t, "its child runs", func() bool { return len(m.Root().Processes("stubborn")) > 0 })
 	d.must("openrc_stop 1")
-	testhost.Eventually(t, "nothing of it is left", func() bool { return len(m.Root().Processes("stubborn")) == 0 })
+	if left := m.Root().Processes("stubborn"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
 	if a := d.must("openrc_look"); a.state == "running" {
 		t.Errorf("it is %+v", a)
 	}

@@ -123,7 +123,7 @@ func (p *plain) talk() *order {
 	talk, err := host.Start(ctx, h, host.Script{
 		Name: "obey",
 		Vars: append(place.vars(), host.Var{Name: "name", Value: "worker"}, host.Var{Name: "sha256"}, host.Var{Name: "wanted"}),
-		Body: prelude + probe + readScript(p.t, "service.sh") + birth + readScript(p.t, "process.sh") + `cd "$base"` + obey,
+		Body: prelude + probe + readScript(p.t, "service.sh") + birth + tend + readScript(p.t, "process.sh") + `cd "$base"` + obey,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -764,14 +764,14 @@ func TestAPlainProcessHasItsUserAndLimits(t *testing.T) {
 			p := newPlain(t, plainHost(t, append(options, testhost.Root)...), `{ cat /proc/$$/limits; cat /proc/$$/status; } >DIR/out/is; echo "$HOME $USER $A"
 				pwd; echo over >DIR/out/over`+loop, service.Spec{
 				User: "nobody", WorkingDir: "/usr", Secrets: []string{"A=it's"},
-				Limits: map[string]string{"nofile": "123", "core": "1M", "nproc": "456", "as": "1G"},
+				Limits: map[string]string{"nofile": "100:123", "core": "1M", "nproc": "400:456", "as": "1G"},
 			})
 			p.h.Run("mkdir out && chmod 0777 out && chmod 0755 . 'a dir'")
 			o := p.talk()
 			o.yes("do", "start")
 			p.wait("out/over", "over\n")
 			is := p.file("out/is")
-			for _, want := range []string{`open files +123 +123 `, `core file size +1048576 +1048576 `, `processes +456 +456 `, `address space +1073741824 `, `Uid:\s65534\s65534\s65534`, `Gid:\s65534`} {
+			for _, want := range []string{`open files +100 +123 `, `core file size +1048576 +1048576 `, `processes +400 +456 `, `address space +1073741824 `, `Uid:\s65534\s65534\s65534`, `Gid:\s65534`} {
 				if !regexp.MustCompile(want).MatchString(is) {
 					t.Errorf("no %s in %s", want, is)
 				}

@@ -36,6 +36,8 @@ var (
 	process string
 	//go:embed birth.sh
 	birth string
+	//go:embed tend.sh
+	tend string
 	//go:embed supervise.sh
 	supervise string
 	//go:embed port.sh
@@ -57,7 +59,7 @@ var (
 )
 
 // kinds is all that keeps daemons running.
-var kinds = serviceSh + systemd + openrc + launchd + birth + process
+var kinds = serviceSh + systemd + openrc + launchd + birth + tend + process
 
 // Place says where on a host to look.
 type Place struct {
@@ -204,10 +206,10 @@ func yes(b bool) string {
 
 // Unit returns what a host is given as a service's description.
 func Unit(d service.Definition) []byte {
-	if d.Kind != service.Process {
+	if d.Kind != service.Process && d.Kind != service.OpenRC {
 		return d.Unit
 	}
-	return []byte(strings.TrimRight(string(d.Unit), "\n") + "\n" + birth + supervise)
+	return []byte(strings.TrimRight(string(d.Unit), "\n") + "\n" + birth + tend + supervise)
 }
 
 // Check returns the script that looks at a host and changes nothing.

@@ -1,12 +1,15 @@
 
 # supervise.sh: what stays on the host, as service/supervise, and keeps one daemon running where no service
-# manager does. Before it stand birth.sh, and the values: base, the daemon's directory; user, whom it runs as; as, the
-# same if we must become that one first; home, or "" for that user's own; directory, where it runs, or "";
-# command, its words, quoted; limits, of each the name, the option and the value; restart, when it starts again.
+# manager does, or does not do it well. Before it stand birth.sh and tend.sh, and the values: base, the daemon's
+# directory; user, whom it runs as; as, the same if we must become that one first; home, or "" for that user's own;
+# directory, where it runs, or ""; command, its words, quoted; limits, of each the name, the option and the value;
+# restart, when it starts again.
 #
 #	sh supervise          leaves the session that it was started in and goes on with the next
 #	sh supervise apart    keeps the daemon running, unless another one does
 #	sh supervise launch   becomes the daemon
+#
+# and, for who does not come from Davit, start, stop SECONDS and status; see by_hand.
 #
 # In service/run it leaves what others go by: supervisor and daemon (PID BIRTH BOOT); ended, the state that
 # the end of the daemon left, and why. Who makes stop there and then sends TERM ends it, and the daemon.
@@ -257,8 +260,8 @@ become() {
 	set -- $limits
 	while [ $# -gt 2 ]; do
 		option=$2
-		if [ "$option" = u ] && ! (attempt ulimit "-$option") >/dev/null 2>&1; then
-			option=p # as dash and busybox have it
+		if [ "${option%u}" != "$option" ] && ! (attempt ulimit "-$option") >/dev/null 2>&1; then
+			option=${option%u}p # as dash and busybox have it
 		fi
 		attempt ulimit "-$option" "$3" || trouble "the limit $1 cannot be set: ${why##*: }"
 		shift 3
@@ -297,6 +300,7 @@ trouble() {
 case ${1-} in
 apart) supervise ;;
 launch) become ;;
+start | stop | status) by_hand "$@" ;;
 *) depart ;;
 esac
 exit

@@ -84,14 +84,6 @@ func (d *daemon) connect() {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(func() { conn.Close() })
-	body := prelude + probe + birth
-	for _, name := range []string{"service.sh", string(d.kind) + ".sh", "port.sh"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		body += string(text)
-	}
 	ctx, cancel := context.WithTimeout(d.t.Context(), 3*time.Minute)
 	d.t.Cleanup(cancel)
 	d.ctx = narrate.WithNarrator(ctx, narrate.New(&narrate.Recorder{}))
@@ -99,7 +91,7 @@ func (d *daemon) connect() {
 		Name: "driver",
 		Vars: append(Place{System: d.place.System, Dir: path.Dir(d.place.Base)}.vars(),
 			host.Var{Name: "name", Value: d.place.Name}, host.Var{Name: "sha256"}, host.Var{Name: "wanted"}),
-		Body: body + driver,
+		Body: prelude + probe + kinds + port + driver,
 	})
 	if err != nil {
 		d.t.Fatal(err)

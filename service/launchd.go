@@ -21,7 +21,7 @@ func defineLaunchd(s Spec, p Place) (Definition, error) {
 	if len(s.After) > 0 {
 		return Definition{}, fmt.Errorf("after %s: launchd has no order among services", s.After[0])
 	}
-	limits, err := s.shellLimits("launchd")
+	limits, err := s.shellLimits()
 	if err != nil {
 		return Definition{}, err
 	}

@@ -62,7 +62,7 @@ func TestTheShellOfLaunchdBecomesTheDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits, err := spec.shellLimits("launchd")
+	limits, err := spec.shellLimits()
 	if err != nil {
 		t.Fatal(err)
 	}

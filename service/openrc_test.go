@@ -34,7 +34,7 @@ func TestEveryShellTakesAScriptOfOpenRC(t *testing.T) {
 func TestWhatOpenRCCannotExpressIsRefused(t *testing.T) {
 	t.Parallel()
 	refusals{
-		"a variable of its own":    {Spec{Env: []string{"command_args=x"}}, "setting of its own"},
+		"a variable of the shell":  {Spec{Env: []string{"IFS=x"}}, "one of its own"},
 		"a limit of systemd":       {Spec{Limits: map[string]string{"msgqueue": "1"}}, "no limit"},
 		"a limit that is too much": {Spec{Limits: map[string]string{"as": "9999999999G"}}, "neither a number"},
 		"a service in two words":   {Spec{After: []string{"a b"}}, "no name of a service"},
@@ -45,7 +45,7 @@ func TestWhatOpenRCCannotExpressIsRefused(t *testing.T) {
 func TestALimitIsCountedInWhatTheShellCounts(t *testing.T) {
 	t.Parallel()
 	limits := map[string]string{"nofile": "64:128", "core": "1000", "memlock": "8M:unlimited", "nproc": "7"}
-	got, err := Spec{Limits: limits}.shellLimits("OpenRC")
+	got, err := Spec{Limits: limits}.shellLimits()
 	want := "ulimit -c 2\nulimit -l unlimited\nulimit -Sl 8192\nulimit -n 128\nulimit -Sn 64\n" +
 		"{ ulimit -u 7 2>/dev/null || ulimit -p 7; }"
 	if strings.Join(got, "\n") != want || err != nil {

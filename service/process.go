@@ -30,14 +30,31 @@ var ofShells = strings.Fields(`BASHOPTS BASHPID BASH_ARGC BASH_ARGV BASH_LINENO 
 	EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD IFS LINENO OPTARG OPTIND PPID RANDOM SECONDS SHELLOPTS
 	SRANDOM UID _`)
 
-// defineProcess returns the values that precede the supervisor.
 func defineProcess(s Spec, p Place) (Definition, error) {
-	if err := s.plain(p); err != nil {
+	switch {
+	case len(s.After) > 0:
+		return Definition{}, fmt.Errorf("after %s: a plain process cannot wait for other services", s.After[0])
+	case len(s.Lines) > 0:
+		return Definition{}, fmt.Errorf("line %q: a plain process has no description to add it to", s.Lines[0])
+	}
+	unit, err := s.supervised("a plain process", p)
+	if err != nil {
 		return Definition{}, err
+	}
+	return Definition{Kind: Process, Unit: unit, Env: s.shellEnv()}, nil
+}
+
+// supervised returns the values that precede our supervisor. kind is named in an error.
+func (s Spec) supervised(kind string, p Place) ([]byte, error) {
+	if err := s.unhardened(kind); err != nil {
+		return nil, err
+	}
+	if err := s.shells(p); err != nil {
+		return nil, err
 	}
 	limits, err := s.ulimits()
 	if err != nil {
-		return Definition{}, err
+		return nil, err
 	}
 	user, home, as := p.User, p.Home, ""
 	if p.System {
@@ -59,55 +76,54 @@ func defineProcess(s Spec, p Place) (Definition, error) {
 		{Name: "home", Value: home},
 		{Name: "directory", Value: s.workingDir(p)},
 		{Name: "command", Value: command},
-		{Name: "limits", Value: limits},
+		{Name: "limits", Value: strings.Join(limits, " ")},
 		{Name: "restart", Value: s.Restart},
 	} {
 		fmt.Fprintf(&b, "%s=%s\n", v.Name, host.Quote(v.Value))
 	}
-	return Definition{Kind: Process, Unit: b.Bytes(), Env: s.shellEnv()}, nil
+	return b.Bytes(), nil
 }
 
-// plain returns an error if s has something that only a service manager could do.
-func (s Spec) plain(p Place) error {
+// shells returns an error if s has a user or a variable that a shell cannot give a daemon.
+func (s Spec) shells(p Place) error {
 	switch {
 	case s.User != "" && !p.System:
 		return fmt.Errorf("user %q: only a service of the system's scope runs as another user", s.User)
 	case s.User != "" && !account.MatchString(s.User):
 		return fmt.Errorf("%q is no name of a user", s.User)
-	case len(s.After) > 0:
-		return fmt.Errorf("after %s: a plain process cannot wait for other services", s.After[0])
-	case len(s.Lines) > 0:
-		return fmt.Errorf("line %q: a plain process has no description to add it to", s.Lines[0])
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Hardening)) {
-		if s.Hardening[name] != "" {
-			return fmt.Errorf("hardening %s: a plain process has none", name)
-		}
 	}
 	for _, entry := range slices.Concat(s.Env, s.Secrets) {
 		if name, _, _ := strings.Cut(entry, "="); slices.Contains(ofShells, name) {
-			return fmt.Errorf("variable %s of the environment: the shell that starts a plain process has one of its own", name)
+			return fmt.Errorf("variable %s of the environment: the shell that starts the daemon has one of its own", name)
 		}
 	}
 	return nil
 }
 
-// ulimits returns name, option and value of each limit.
-func (s Spec) ulimits() (string, error) {
-	var words []string
+// ulimits returns name, option and value of each limit: the hard one, and then the soft one, if that is another.
+func (s Spec) ulimits() (words []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(s.Limits)) {
 		limit, known := ulimits[name]
 		if !known {
-			return "", fmt.Errorf("limit %s: a shell cannot set it; it knows %s", name,
+			return nil, fmt.Errorf("there is no limit %s that a shell could set; it knows %s", name,
 				strings.Join(slices.Sorted(maps.Keys(ulimits)), ", "))
 		}
-		value, err := inUnits(s.Limits[name], limit.unit)
-		if err != nil {
-			return "", fmt.Errorf("limit %s: %w", name, err)
+		soft, hard, both := strings.Cut(s.Limits[name], ":")
+		if !both {
+			hard = soft
 		}
-		words = append(words, name, limit.option, value)
+		for i, value := range []string{hard, soft} {
+			if value, err = inUnits(value, limit.unit); err != nil {
+				return nil, fmt.Errorf("limit %s: %w", name, err)
+			}
+			if i == 0 {
+				words = append(words, name, limit.option, value)
+			} else if value != words[len(words)-1] {
+				words = append(words, name, "S"+limit.option, value)
+			}
+		}
 	}
-	return strings.Join(words, " "), nil
+	return words, nil
 }
 
 // inUnits returns a limit in units of so many bytes, rounded up, or as it is if unit is 0. As for systemd

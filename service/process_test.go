@@ -21,7 +21,7 @@ func TestThePlainProcessIsPinned(t *testing.T) {
 	d, err := Define(Process, Spec{
 		Args: []string{"it's", "", "two  words", "über\nlinie", "$HOME"}, Env: []string{"A=it's"}, Secrets: []string{"KEY=s3 cret"},
 		User: "nobody", WorkingDir: "~/data", Restart: Always,
-		Limits: map[string]string{"nofile": "65536", "core": "1G", "nproc": "infinity", "as": "1025"},
+		Limits: map[string]string{"nofile": "65536", "core": "1G", "nproc": "64:infinity", "as": "1025"},
 	}, system)
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,8 @@ type Place struct {
 // env, which only the owner may read.
 type Definition struct {
 	Kind Kind
-	// Unit is what the service manager reads. Of Process it is the assignments that precede the supervisor.
+	// Unit is what the service manager reads. Of Process it is the assignments that precede our supervisor; of OpenRC
+	// those are its end.
 	Unit []byte
 	// Env is the environment with the secrets, in the form that the kind reads.
 	Env []byte
