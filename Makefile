@@ -40,13 +40,13 @@ check:
 	cd tools && $(GO) vet ./... && $(GO) tool staticcheck ./...
 	@echo "== tests, with the race detector"
 	$(GO) -C tools test ./...
-	$(GO) test -race -timeout=30m -json $(TESTFLAGS) ./... | $(REPORT)
+	$(GO) test -race -timeout=45m -json $(TESTFLAGS) ./... | $(REPORT)
 
 demo:
 	@$(GO) run ./cmd/davit demo
 
 test:
-	$(GO) test -timeout=30m -json $(TESTFLAGS) ./... | $(REPORT)
+	$(GO) test -timeout=45m -json $(TESTFLAGS) ./... | $(REPORT)
 
 bench:
 	$(GO) test -run='^$$' -bench='$(BENCH)' -benchmem -timeout=60m $(TESTFLAGS) \
