@@ -295,8 +295,11 @@ func (m *matrix) judge(t *testing.T, c *cell, a *attempt, err error, busy bool) 
 		if err != nil {
 			t.Errorf("got %v", err)
 		}
-		if !c.fault.kills {
+		switch {
+		case !c.fault.kills:
 			current = after
+		case c.step.says == "transfer":
+			current = slices.Concat(before, after) // all of it may have been on its way
 		}
 	}
 	if err != nil && !busy && !c.step.named(err) {
