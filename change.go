@@ -252,14 +252,39 @@ func (c *change) finish(ctx context.Context) error {
 	if err := c.say(ctx, "bye"); err != nil {
 		return err
 	}
-	if _, err := c.wait(ctx, "committed"); err != nil {
+	if err := c.hearCommitted(ctx); err != nil {
 		return err
 	}
 	c.committed, c.receipt.Change = true, c.random
-	if _, err := c.hear(ctx, "end"); err != nil {
-		return err
+	for { // it may end now, which is not of this change
+		if w, err := c.hear(ctx, "end", "died"); err != nil || w.First == "end" {
+			return cmp.Or(err, c.talk.Close())
+		}
 	}
-	return c.talk.Close()
+}
+
+// hearCommitted hears whether the host has committed the change. It has not if the daemon had ended by then: what was
+// before is put back. That it ends later is another matter.
+func (c *change) hearCommitted(ctx context.Context) error {
+	var died error
+	for {
+		w, err := c.wait(ctx, "committed", "died", "log", "logged", "restored", "unrestored")
+		switch {
+		case err != nil:
+			return cmp.Or(died, err)
+		case w.First == "committed":
+			return nil
+		case w.First == "died":
+			died = &diedError{w.Rest}
+		case w.First == "log":
+			c.noteLog(ctx, w.Rest)
+		default:
+			died = cmp.Or[error](died, &diedError{"it ended before the change could be committed"})
+		}
+		if r := restorationOf(w); r != nil {
+			c.restored = r
+		}
+	}
 }
 
 // serves waits until the daemon serves, and no longer than the host will.
@@ -470,10 +495,15 @@ func (c *change) lastWords(ctx context.Context) {
 			return
 		}
 		if w.First == "log" {
-			narrate.Outputf(ctx, "stdout", "%s", w.Rest)
-			c.log = append(c.log, c.masked(w.Rest))
+			c.noteLog(ctx, w.Rest)
 		}
 	}
+}
+
+// noteLog tells a line of the daemon's log, and keeps it.
+func (c *change) noteLog(ctx context.Context, line string) {
+	narrate.Outputf(ctx, "stdout", "%s", line)
+	c.log = append(c.log, c.masked(line))
 }
 
 // secrets are the values that the daemon's environment has and nobody is to see.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -495,5 +496,24 @@ func TestStartWithoutAnybodyToAskForThePasswordIsRefused(t *testing.T) {
 	}
 	if _, err := os.Stat("/opt/davit/" + target.Name); err == nil {
 		t.Error("there is a directory of it")
+	}
+}
+
+func TestADaemonThatEndsBeforeTheCommitIsPutBack(t *testing.T) {
+	t.Parallel()
+	l := plainLife(t)
+	one := sleeper(t, "one")
+	l.must(l.install(one, l.running()))
+	its := l.seen.Home + "/.local/share/davit/worker/curren[t]/worker" // which the hook's own command line does not match
+	for _, pause := range []string{"0", "1"} {                         // before it is seen that it has ended, and after
+		two := shellDaemon(t, "echo bad luck; while :; do sleep 0.1; done # "+pause)
+		run := l.running()
+		run.After.Local = fmt.Sprintf("kill -9 $(pgrep -f %s); sleep %s", its, pause)
+		_, err := l.install(two, run)
+		explained(t, err, davit.ExitUnhealthy, "did not stay", "runs again", id(t, one))
+		if u, ok := errors.AsType[*davit.UnhealthyError](err); !ok || !slices.Contains(u.Log, "bad luck") {
+			t.Errorf("%+v", u)
+		}
+		l.is(davit.StateRunning, id(t, one))
 	}
 }

@@ -8,9 +8,13 @@ confirm() {
 		return
 	fi
 	echo "$word $random" >"$base/.confirmed-$random" && mv -f "$base/.confirmed-$random" "$base/confirmed"
-	while [ -e "$base/pending" ]; do
+	while [ -e "$base/pending" ] || [ -e "$base/before" ]; do
 		sleep 0.2 2>/dev/null || sleep 1
 	done
+	if [ "$(cat "$base/undo/change" 2>/dev/null)" != "$random" ]; then # the daemon ended just before
+		tell failed gone
+		return
+	fi
 	current=$(readlink "$base/current")
 	tell confirmed "${current#releases/}"
 }

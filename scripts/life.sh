@@ -204,6 +204,7 @@ run() {
 	[ ! -d "$incoming/service" ] || put "$incoming/service"
 	echo "$(now) $(said_so_far)" >"$saved/mark"
 	start
+	echo "$pid $(birth "$pid")" >"$saved/first"
 	tell started "$pid"
 	watch
 }
@@ -250,8 +251,9 @@ watch() {
 	tell died "${why:-it was started again}"
 }
 
-# pause waits for a fifth of a second, or for one where sleep knows no parts.
-pause() { sleep 0.2 2>/dev/null || sleep 1; }
+# pause waits for a fifth of a second, or for one where sleep knows no parts. What a shell says of one that is ended
+# is not for our side.
+pause() { { sleep 0.2 || sleep 1; } 2>/dev/null; }
 
 # halt ends the daemon. It may have been asked to already: then it is given patience, in seconds.
 halt() {
@@ -308,8 +310,15 @@ said_since() {
 	fi
 }
 
-# commit makes the change stay.
+# commit makes the change stay, unless the daemon has ended just now.
 commit() {
+	first='' born=''
+	[ ! -f "$saved/first" ] || read -r first born <"$saved/first"
+	if [ -n "$born" ] && [ "$(birth "$first")" != "$born" ]; then
+		lines=50
+		last_lines
+		end unhealthy
+	fi
 	rm -f "$base/pending" "$base/confirmed"
 	[ ! -f "$saved/foreign" ] || { rm -f "$base/adopted" && cp -pP "$saved/theirs/unit" "$base/adopted"; }
 	remove "$undo"
