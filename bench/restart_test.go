@@ -31,7 +31,6 @@ func BenchmarkRestart(b *testing.B) {
 		}{
 			{"it runs", func(*site) *health.Check { return nil }},
 			{"a command succeeds", func(*site) *health.Check { return &health.Check{Command: "true"} }},
-			{"a port is open", func(s *site) *health.Check { return &health.Check{TCP: s.Addr} }}, // sshd's own
 		} {
 			look, _ := d.count(b, "status, "+c.what, func() {}, func(s *site) error { return s.look(c.check(s)) })
 			restart, rest := d.count(b, "restart, "+c.what, func() {}, func(s *site) error { return s.restart(c.check(s)) })
